@@ -141,16 +141,16 @@ async def retire_keys(session: WriteSession, ring: KeyRing, at: datetime, *, all
 
 async def all_keys(session: ReadSession, ring: KeyRing) -> list[WrappedKey]:
     """Return every key that a ring ever had, newest first: what a retired one signed must still be verified."""
-    found = await session.execute(select(ring.table).order_by(ring.table.c.created_at.desc()))
-    return [_key(row) for row in found]
+    rows = await session.execute(select(ring.table).order_by(ring.table.c.created_at.desc()))
+    return [_key(row) for row in rows]
 
 
 async def keys_in_force(session: ReadSession, ring: KeyRing, now: datetime) -> list[WrappedKey]:
     """Return the keys of a ring that are in force, the newest first."""
     columns = ring.table.c
     in_force = or_(columns.retires_at.is_(None), columns.retires_at > now)
-    found = await session.execute(select(ring.table).where(in_force).order_by(columns.created_at.desc()))
-    return [_key(row) for row in found]
+    rows = await session.execute(select(ring.table).where(in_force).order_by(columns.created_at.desc()))
+    return [_key(row) for row in rows]
 
 
 def _key(row: Row[Any]) -> WrappedKey:

@@ -225,8 +225,8 @@ async def load_names(session: ReadSession, member: UUID | None = None) -> dict[U
     statement = select(staff_name)
     if member is not None:
         statement = statement.where(staff_name.c.member == member)
-    found = await session.execute(statement)
-    return {row.member: (row.master_key_id, row.wrapped_key, row.sealed_name) for row in found}
+    rows = await session.execute(statement)
+    return {row.member: (row.master_key_id, row.wrapped_key, row.sealed_name) for row in rows}
 
 
 async def destroy_name(session: WriteSession, member: UUID) -> None:
@@ -273,5 +273,5 @@ def _member(row: Row[Any]) -> Member:
 
 
 def _acknowledgement(row: Row[Any]) -> Acknowledgement:
-    found = {name: getattr(row, name) for name in Acknowledgement.__dataclass_fields__}
-    return Acknowledgement(**{**found, "text_sha256": row.text_sha256.hex(), "way": AcknowledgementMethod(row.way)})
+    values = {name: getattr(row, name) for name in Acknowledgement.__dataclass_fields__}
+    return Acknowledgement(**{**values, "text_sha256": row.text_sha256.hex(), "way": AcknowledgementMethod(row.way)})

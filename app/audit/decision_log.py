@@ -43,13 +43,13 @@ def rules_digest() -> str:
 
 
 def _modules(place: Traversable, within: str) -> list[tuple[str, Traversable]]:
-    found: list[tuple[str, Traversable]] = []
-    for each in place.iterdir():
-        if each.is_dir():
-            found += _modules(each, f"{within}{each.name}/")
-        elif each.name.endswith(".py"):
-            found.append((within + each.name, each))
-    return found
+    modules: list[tuple[str, Traversable]] = []
+    for child in place.iterdir():
+        if child.is_dir():
+            modules += _modules(child, f"{within}{child.name}/")
+        elif child.name.endswith(".py"):
+            modules.append((within + child.name, child))
+    return modules
 
 
 NO_ID: Final = "(no id)"
@@ -175,10 +175,10 @@ class _Hours:
         begun = int.from_bytes(identifier[:6]) * 1_000
         at = begun + min(max(int(seconds * MICROSECONDS) - begun, 0), 999)
         hour = hour_of(at)
-        found = self._collectors.get(hour)
-        if found is None:
-            found = self._collectors[hour] = (Collector(), [])
-        collector, waiting = found
+        collecting = self._collectors.get(hour)
+        if collecting is None:
+            collecting = self._collectors[hour] = (Collector(), [])
+        collector, waiting = collecting
         case = collector.case(caller, facts)
         if subject_ref is None:
             collector.add(at, identifier, NOBODY, NOBODY, case)
@@ -355,13 +355,13 @@ class DecisionLog:
         async with connection.transaction():
             numbered = (self._writer, flush.number, *values, made.directory, made.data, made.sha256)
             await connection.execute(_INSERT, numbered)
-            for told in untold.items():
-                await connection.execute(_DROPPED, told)
+            for dropped in untold.items():
+                await connection.execute(_DROPPED, dropped)
         for note in self._notes(untold):
             with suppress(OSError):
                 note.unlink(missing_ok=True)
-        for each in untold:
-            del self._untold[each]
+        for identifier in untold:
+            del self._untold[identifier]
         return not connection.warned
 
     def _to_tell(self) -> Mapping[UUID, int]:
@@ -374,8 +374,8 @@ class DecisionLog:
     def _notes(self, untold: Mapping[UUID, int]) -> Iterator[Path]:
         """Yield the files that tell later processes of dropped entries."""
         if self._plan.directory is not None:
-            for each, number in untold.items():
-                yield self._plan.directory / f"{_UNTOLD}{number}-{each}"
+            for identifier, number in untold.items():
+                yield self._plan.directory / f"{_UNTOLD}{number}-{identifier}"
 
     async def _gather(self) -> None:
         """Wait for a while, unless a request waits or there is enough; then make segments of what there is."""
@@ -406,9 +406,9 @@ class DecisionLog:
 def _left_behind(directory: Path | None) -> dict[UUID, int]:
     """Return how many entries earlier processes dropped and may not have told the database of, by the id of each."""
     untold = {}
-    for each in directory.glob(f"{_UNTOLD}*") if directory is not None else ():
+    for path in directory.glob(f"{_UNTOLD}*") if directory is not None else ():
         with suppress(ValueError):  # it is none of these files
-            _, number, identifier = each.name.split("-", 2)
+            _, number, identifier = path.name.split("-", 2)
             untold[UUID(identifier)] = int(number)
     return untold
 

@@ -111,15 +111,15 @@ async def heads(session: ReadSession, wanted: Wanted) -> AsyncIterator[Head]:
 
 
 def _heads_in(rows: Sequence[Any], names: Sequence[str]) -> list[Head]:
-    found: list[Head] = []
+    readable: list[Head] = []
     for row in rows:
         try:
             directory = directory_of(row.directory)
         except UNREADABLE:
             log.error("segment unreadable", segment=str(row.id))  # noqa: TRY400 - what it holds is in the error
             continue
-        found.append(Head(**{name: getattr(row, name) for name in names}, directory=directory))
-    return found
+        readable.append(Head(**{name: getattr(row, name) for name in names}, directory=directory))
+    return readable
 
 
 _CONTENT: Final = text("""
@@ -132,20 +132,20 @@ ORDER BY place
 
 
 async def blocks(
-    session: ReadSession, found: AsyncIterator[Head], wanted: Wanted
+    session: ReadSession, segments: AsyncIterator[Head], wanted: Wanted
 ) -> AsyncIterator[tuple[Head, Sequence[BlockPlace], bytes]]:
     """Yield, in order and in pieces, the blocks of each segment that may have what is wanted; empty if none may."""
-    asked: list[tuple[Head, int, int, list[BlockPlace]]] = []
-    async for head in found:
+    batch: list[tuple[Head, int, int, list[BlockPlace]]] = []
+    async for head in segments:
         pieces = _pieces(head.directory, wanted.ref) if wanted.is_among(head.counts) else []
         for piece in pieces or [(0, 0, [])]:
-            asked.append((head, *piece))
-            if len(asked) == _HEADS or sum(size for _, _, size, _ in asked) >= _PIECE:
-                async for each in _read(session, asked):
-                    yield each
-                asked = []
-    async for each in _read(session, asked):
-        yield each
+            batch.append((head, *piece))
+            if len(batch) == _HEADS or sum(size for _, _, size, _ in batch) >= _PIECE:
+                async for read in _read(session, batch):
+                    yield read
+                batch = []
+    async for read in _read(session, batch):
+        yield read
 
 
 def _pieces(directory: Directory, ref: bytes | None) -> list[tuple[int, int, list[BlockPlace]]]:
@@ -162,9 +162,9 @@ def _pieces(directory: Directory, ref: bytes | None) -> list[tuple[int, int, lis
 
 
 async def _read(
-    session: ReadSession, asked: Sequence[tuple[Head, int, int, list[BlockPlace]]]
+    session: ReadSession, batch: Sequence[tuple[Head, int, int, list[BlockPlace]]]
 ) -> AsyncIterator[tuple[Head, Sequence[BlockPlace], bytes]]:
-    wanted = [(head, offset, size) for head, offset, size, places in asked if places]
+    wanted = [(head, offset, size) for head, offset, size, places in batch if places]
     contents: Iterator[bytes] = iter(())
     if wanted:
         values = {
@@ -174,7 +174,7 @@ async def _read(
             "sizes": [size for *_, size in wanted],
         }
         contents = iter((await session.execute(_CONTENT, values)).scalars().all())
-    for head, _, _, places in asked:
+    for head, _, _, places in batch:
         yield head, places, bytes(next(contents)) if places else b""
 
 
@@ -184,24 +184,24 @@ async def decisions(session: ReadSession, wanted: Wanted) -> AsyncIterator[tuple
         yield head, list(_readable(head, decisions_in(head.directory, places, content, wanted)))
 
 
-def _readable(head: Head, found: Iterator[Content]) -> Iterator[Content]:
+def _readable(head: Head, contents: Iterator[Content]) -> Iterator[Content]:
     """Yield what can be read of a segment; report the rest as `heads` does."""
     try:
-        yield from found
+        yield from contents
     except UNREADABLE:
         log.error("segment unreadable", segment=str(head.id))  # noqa: TRY400 - what it holds is in the error
 
 
-def _gently(found: Iterable[Content], stretch: int = _STRETCH) -> Iterator[Content]:
+def _gently(items: Iterable[Content], stretch: int = _STRETCH) -> Iterator[Content]:
     """Yield the same items, with pauses that give the interpreter's lock back to the event loop; for a worker thread.
 
     Between blocks too (a stretch of 1), since a search may find nothing in them. The event loop waited 0.9 ms at most
     while 200,000 decisions were read, and 0.4 s without the pauses.
     """
-    for number, each in enumerate(found):
+    for number, item in enumerate(items):
         if number and not number % stretch:
             time.sleep(_PAUSE_SECONDS)
-        yield each
+        yield item
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +251,8 @@ async def search(
         milliseconds = wanted.identifier.int >> 80
         if milliseconds > _LAST_MILLISECONDS:
             return FoundDecisions([], None)
-        taken, last = instant_of(milliseconds * 1_000), instant_of(milliseconds * 1_000 + 1_000)
-        wanted = replace(wanted, since=max(taken, wanted.since or taken), until=min(last, wanted.until or last))
+        earliest, last = instant_of(milliseconds * 1_000), instant_of(milliseconds * 1_000 + 1_000)
+        wanted = replace(wanted, since=max(earliest, wanted.since or earliest), until=min(last, wanted.until or last))
     kept = _Newest(limit, before, correspondence)
     looked: Head | None = None
     reached = None if before is None else before.int
@@ -264,7 +264,7 @@ async def search(
                 break
             # A segment is searched whole: a page that ended where it began would be requested again, for ever.
             if reached is not None and newest < reached and time.monotonic() > ends:
-                return kept.found(newest)
+                return kept.page(newest)
             reached = newest if reached is None else reached
         if not places:
             continue
@@ -272,9 +272,9 @@ async def search(
         if resting is not None:
             narrowed = replace(wanted, consents=await resting.among(session, head, places, content))
         # In a thread: an hour of a large service takes a second, and decisions are answered meanwhile.
-        found = decisions_in(head.directory, _gently(places, 1), content, narrowed)
-        await _decoded(partial(kept.take, _gently(_readable(head, found))))
-    return kept.found()
+        logged = decisions_in(head.directory, _gently(places, 1), content, narrowed)
+        await _decoded(partial(kept.take, _gently(_readable(head, logged))))
+    return kept.page()
 
 
 class _Newest:
@@ -286,7 +286,7 @@ class _Newest:
         self._correspondence = correspondence
         self._kept: list[tuple[int, int, LoggedDecision]] = []  # a heap, the oldest first. The second
         # number breaks ties, since nothing says which of two decisions with one id comes first
-        self._taken = 0
+        self._number = 0
 
     @property
     def is_full(self) -> bool:
@@ -307,13 +307,13 @@ class _Newest:
             wanted = self._correspondence
             if wanted is not None and decision.correspondence != wanted(day_of(decision.at)):
                 continue
-            self._taken += 1
+            self._number += 1
             if self.is_full:
-                heappushpop(self._kept, (number, self._taken, decision))
+                heappushpop(self._kept, (number, self._number, decision))
             else:
-                heappush(self._kept, (number, self._taken, decision))
+                heappush(self._kept, (number, self._number, decision))
 
-    def found(self, reached: int = 0) -> FoundDecisions:
+    def page(self, reached: int = 0) -> FoundDecisions:
         """Return the page, newest first. `reached`: below this id, not all decisions are known."""
         items = [decision for number, _, decision in sorted(self._kept, reverse=True) if number >= reached]
         if len(items) > self._limit:
@@ -357,11 +357,11 @@ class Resting:
         self, session: ReadSession, head: Head, places: Sequence[BlockPlace], content: bytes
     ) -> frozenset[UUID]:
         """Return the consents to it that permits in some blocks name."""
-        found = _gently(_readable(head, facts_in(head.directory, _gently(places, 1), content)))
+        cases = _gently(_readable(head, facts_in(head.directory, _gently(places, 1), content)))
         named = await _decoded(
             lambda: {
                 facts.consent
-                for facts, _ in found
+                for facts, _ in cases
                 if facts.shape.permitted and facts.shape.processing == self.processing and facts.consent is not None
             }
         )
@@ -406,8 +406,8 @@ async def count_relying(session: ReadSession, resting: Resting, since: datetime,
 
 
 def _relying_in(head: Head, places: Sequence[BlockPlace], content: bytes, wanted: Wanted) -> RelyingCount:
-    found = _gently(_readable(head, decisions_in(head.directory, _gently(places, 1), content, wanted)))
-    times = [each.at for each in found] if wanted.consents else []
+    relying = _gently(_readable(head, decisions_in(head.directory, _gently(places, 1), content, wanted)))
+    times = [each.at for each in relying] if wanted.consents else []
     others = replace(wanted, consents=None)
     sealed = sum(
         number
@@ -439,8 +439,8 @@ class Period:
 
     def share_after(self, at: datetime) -> float:
         """Return the share already read when reading newest first has come to an instant (1.0 for an empty period)."""
-        whole = (self.until - self.since).total_seconds()
-        return (self.until - at).total_seconds() / whole if whole > 0 else 1.0
+        length = (self.until - self.since).total_seconds()
+        return (self.until - at).total_seconds() / length if length > 0 else 1.0
 
 
 # --- numbers: from the counts of segments, and of the days that the log dropped -----------------------------------
@@ -480,15 +480,15 @@ FROM (
 
 async def count_by_day(session: ReadSession, since: datetime, until: datetime) -> list[DecisionCount]:
     """Count the decisions between two midnights (Paris), by day and answer, including days that the log dropped."""
-    found = await session.execute(_BY_DAY, {"since": since, "until": until})
-    return [DecisionCount(row.processing, row.permitted, row.reason, row.number, row.day) for row in found]
+    rows = await session.execute(_BY_DAY, {"since": since, "until": until})
+    return [DecisionCount(row.processing, row.permitted, row.reason, row.number, row.day) for row in rows]
 
 
 async def answers_between(session: ReadSession, since: datetime, until: datetime) -> list[AnswerCount]:
     """Count the decisions of all these days together, by processing and answer."""
     total: Counter[tuple[str, bool, str]] = Counter()
-    for each in await count_by_day(session, since, until):
-        total[each.processing, each.permitted, each.reason] += each.number
+    for count in await count_by_day(session, since, until):
+        total[count.processing, count.permitted, count.reason] += count.number
     return [AnswerCount(*answer, number) for answer, number in sorted(total.items())]
 
 
@@ -533,8 +533,8 @@ async def decisions_about(
     while has_more:
         async with held_still() as session:
             page = await search(session, wanted, before=before, limit=_ITEMS)
-        for each in page.items:
-            shape = each.facts.shape
-            counted[each.at.date(), shape.processing, shape.permitted, shape.reason] += 1
+        for decision in page.items:
+            shape = decision.facts.shape
+            counted[decision.at.date(), shape.processing, shape.permitted, shape.reason] += 1
         before, has_more = page.before, page.before is not None
     return [DecisionsOfADay(*by, number) for by, number in sorted(counted.items())]

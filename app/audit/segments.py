@@ -86,11 +86,11 @@ class LogFacts(Struct, frozen=True, gc=False):
     participants: int | None
     relied: bytes | None
 
-    def told(self) -> dict[str, Any]:
+    def by_name(self) -> dict[str, Any]:
         """Return all of it by name, the shape's members first."""
-        told = {**asdict(self.shape), **asdict(self)}
-        del told["shape"]
-        return told
+        members = {**asdict(self.shape), **asdict(self)}
+        del members["shape"]
+        return members
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +142,14 @@ class Segment:
         return self.from_at.date()
 
     @property
-    def told(self) -> str:
+    def counts_json(self) -> str:
         """Its counts as JSON, in the form in which the database writes them."""
         return json.dumps(self.counts, ensure_ascii=False)
 
     @property
     def sha256(self) -> bytes:
         """The digest of its whole content, to which the proof log commits."""
-        ends = f"{microseconds_of(self.from_at)} {microseconds_of(self.to_at)} {self.rows} {self.told}"
+        ends = f"{microseconds_of(self.from_at)} {microseconds_of(self.to_at)} {self.rows} {self.counts_json}"
         return sha256(ends.encode() + self.directory + self.data).digest()
 
 
@@ -179,16 +179,16 @@ class Directory(Struct, array_like=True):
         `NOBODY` has none: decisions logged without a reference are not one person's.
         """
         offset = 0
-        found: list[BlockPlace] = []
+        places: list[BlockPlace] = []
         for place, block in enumerate(self.blocks if ref != NOBODY else ()):
             is_behind = ref is not None and block.first > ref
             following = self.blocks[place + 1].first if place + 1 < len(self.blocks) else None
             is_before = ref is not None and following is not None and following < ref
-            if is_before and not found:
+            if is_before and not places:
                 offset += block.size
             elif not is_before and not is_behind:
-                found.append(block)
-        return offset, found
+                places.append(block)
+        return offset, places
 
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -308,12 +308,12 @@ class Collector:
         return number
 
     def _counts(self, counted: Mapping[int, int]) -> AnswerCounts:
-        found: Counter[tuple[str, bool, str]] = Counter()
+        answers: Counter[tuple[str, bool, str]] = Counter()
         for case, number in counted.items():
             shape = self._cases[case][1].shape
             processing = "" if shape.reason == _UNKNOWN_PROCESSING else shape.processing
-            found[processing, shape.permitted, shape.reason] += number
-        return [(*answer, number) for answer, number in sorted(found.items())]
+            answers[processing, shape.permitted, shape.reason] += number
+        return [(*answer, number) for answer, number in sorted(answers.items())]
 
     def _block(self, columns: Sequence[tuple[Any, ...]], begins: int) -> _Block:
         # Works on whole columns: a loop over rows takes four times as long, during which no decision is answered.
@@ -435,8 +435,8 @@ def decisions_in(
             raise ValueError("a row names a case that its block lacks")
         rows = list(_rows(block, wanted.ref))
         # Of one person, as in an export that reads a block of each segment, a few cases are worth being made.
-        asked = None if wanted.ref is None else sorted({case[place] for _, those, _ in rows for place in those})
-        facts = {place: each for place, each in _facts(directory, block, asked) if wanted.has(each[1])}
+        case_places = None if wanted.ref is None else sorted({case[place] for _, those, _ in rows for place in those})
+        facts = {place: each for place, each in _facts(directory, block, case_places) if wanted.has(each[1])}
         for ref, those, about in rows if facts else ():
             for place in those:
                 at = directory.begins + times[place]
@@ -450,8 +450,8 @@ def decisions_in(
                     continue
                 first = (about + place - those.start) * REF_BYTES
                 correspondence = block.correspondences[first : first + REF_BYTES] if ref != NOBODY else NOBODY
-                caller, told = facts[case[place]]
-                yield LoggedDecision(identifier, instant_of(at), caller, ref, correspondence, told)
+                caller, log_facts = facts[case[place]]
+                yield LoggedDecision(identifier, instant_of(at), caller, ref, correspondence, log_facts)
 
 
 def _rows(block: _Block, wanted: bytes | None) -> Iterator[tuple[bytes, range, int]]:
@@ -478,10 +478,10 @@ def _blocks(places: Iterable[BlockPlace], content: bytes) -> Iterator[_Block]:
         block.people, block.times = _streams(block.people, len(block.runs)), _streams(block.times, rows)
         block.case = _streams(block.case, rows)
         about = rows - (block.runs[0] if block.people.startswith(NOBODY) else 0)
-        found = [len(each) for each in astuple(block)]
+        lengths = [len(each) for each in astuple(block)]
         ends, people = len(block.ends), len(block.runs)
         fitting = [people * REF_BYTES, people, rows * _TIME, rows * _TAIL, about * REF_BYTES, rows * _PLACE]
-        if found != [*fitting, cases, cases * REF_BYTES, ends, *[cases] * 4]:
+        if lengths != [*fitting, cases, cases * REF_BYTES, ends, *[cases] * 4]:
             raise ValueError("the columns of a block do not fit together")
         yield block
         offset += place.size
@@ -493,10 +493,10 @@ def _numbers(numbers: bytes, form: str) -> Sequence[int]:
 
 
 def _facts(
-    directory: Directory, block: _Block, asked: Iterable[int] | None = None
+    directory: Directory, block: _Block, case_places: Iterable[int] | None = None
 ) -> Iterator[tuple[int, tuple[UUID, LogFacts]]]:
     """Yield the places of some cases of a block (None: of all), each with its caller and facts."""
-    for place in range(len(block.shape)) if asked is None else asked:
+    for place in range(len(block.shape)) if case_places is None else case_places:
         caller, shape = directory.shapes[block.shape[place]]
         consent = block.consents[place * REF_BYTES : (place + 1) * REF_BYTES]
         until = block.ends[block.end[place]]
@@ -540,7 +540,7 @@ _as_json = msgspec.json.Encoder().encode
 
 def row_of(decision: LoggedDecision, named: Callable[[bytes], str]) -> Mapping[str, Any]:
     """Return the columns of a decision. `named` gives the name of a reference."""
-    facts = decision.facts.told()
+    facts = decision.facts.by_name()
     del facts["relied"]
     refs = (named(decision.subject_ref), named(decision.correspondence_ref))
     own = (str(decision.id), decision.at, str(decision.caller), *refs, facts.pop("permitted"))
@@ -560,8 +560,8 @@ def name_in(segment: UUID, ref: bytes) -> str:
 
 def open_lines(segment: UUID, directory: bytes, data: bytes) -> Iterator[tuple[LoggedDecision, bytes]]:
     """Yield the decisions of a segment, each with its line."""
-    known = directory_of(directory)
-    for decision in decisions_in(known, known.blocks, data):
+    parsed = directory_of(directory)
+    for decision in decisions_in(parsed, parsed.blocks, data):
         yield decision, line_of(row_of(decision, lambda ref: name_in(segment, ref)))
 
 

@@ -189,7 +189,7 @@ async def replace_segments(session: ReadSession, made: Segment, gone: Sequence[U
         "from_at": made.from_at,
         "to_at": made.to_at,
         "rows": made.rows,
-        "counts": made.told,
+        "counts": made.counts_json,
         "directory": made.directory,
         "data": made.data,
         "sha256": made.sha256,
@@ -203,8 +203,8 @@ async def oldest_waiting(session: ReadSession, before: datetime) -> datetime | N
     """Return the hour (UTC) of the first segment that begins before an instant and is not merged yet."""
     table = decision_segment.c
     first = select(func.min(table.from_at)).where(~table.merged, table.from_at < before)
-    found = (await session.execute(first)).scalar_one_or_none()
-    return None if found is None else hour_begun(found)
+    oldest = (await session.execute(first)).scalar_one_or_none()
+    return None if oldest is None else hour_begun(oldest)
 
 
 async def waiting_in(

@@ -289,8 +289,8 @@ async def search_trail(session: ReadSession, query: TrailQuery, *, before: UUID 
     statement = statement.where(*(column == value for column, value in equal.items() if value is not None))
     if before is not None:
         statement = statement.where(table.id < before)
-    found = await session.execute(statement)
-    return [Entry(**{name: getattr(row, name) for name in _COLUMNS}) for row in found]
+    rows = await session.execute(statement)
+    return [Entry(**{name: getattr(row, name) for name in _COLUMNS}) for row in rows]
 
 
 # A caller that is refused an administrative act is recorded once an hour for each caller, route and problem. Only
@@ -309,7 +309,7 @@ async def record_refusal(session: WriteSession, caller: UUID, method: str, route
         problem: the word of the problem document.
 
     """
-    told = {"route": route, "method": method, "problem": problem}
+    detail = {"route": route, "method": method, "problem": problem}
     now = await session.now()
     once = f"{now:%Y-%m-%dT%H} {method} {route} {problem}"
-    await record_act(session, ActKind.REQUEST_REFUSED, caller, detail=told, once=once)
+    await record_act(session, ActKind.REQUEST_REFUSED, caller, detail=detail, once=once)

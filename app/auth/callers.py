@@ -345,7 +345,7 @@ class Buckets:
 
     def _forget(self, now: float) -> None:
         """Forget the keys whose quota is full again; if more than half of `most` remain, also the oldest of them."""
-        kept = {key: held for key, held in self._levels.items() if self._level(key, now) < self.quota.units}
+        kept = {key: level for key, level in self._levels.items() if self._level(key, now) < self.quota.units}
         half = self._most // 2
         self._levels = dict(list(kept.items())[-half:]) if len(kept) > half else kept
 

@@ -55,7 +55,7 @@ class CodeFlow:
             IssuerUnavailableError: its discovery document cannot be read, or names no safe address.
 
         """
-        asked = {
+        parameters = {
             "response_type": "code",
             "scope": "openid",
             "client_id": self.client.id,
@@ -65,7 +65,7 @@ class CodeFlow:
             "code_challenge": attempt.challenge,
             "code_challenge_method": "S256",
         }
-        return _with(await self._endpoint("authorization_endpoint"), asked)
+        return _with(await self._endpoint("authorization_endpoint"), parameters)
 
     async def end_address(self, back_to: str) -> str | None:
         """Return where to sign out at the issuer too (RP-Initiated Logout 1.0); None where that cannot be done."""
@@ -120,8 +120,8 @@ class CodeFlow:
             headers["Authorization"] = f"Basic {b64encode(both.encode()).decode()}"
         elif client.secret is not None:
             form["client_secret"] = client.secret
-        told = await self.issuer.fetcher.post(url, form, headers)
-        text = told.get("id_token") if told is not None else None
+        response = await self.issuer.fetcher.post(url, form, headers)
+        text = response.get("id_token") if response is not None else None
         if not isinstance(text, str):
             raise SignInFailedError
         return text

@@ -89,8 +89,8 @@ class Issuer:
     async def _looked_up(self, look: Callable[[KeySet], list[SigningKey]]) -> list[SigningKey]:
         if self._is_stale:  # also where the machine slept, and no fetch came in time
             self._replace(KeySet())
-        if found := look(self.keys):
-            return found
+        if keys := look(self.keys):
+            return keys
         if self._flight is None and not self._may_fetch():
             if self.failures or self._is_stale:
                 raise IssuerUnavailableError("waiting")
@@ -201,7 +201,7 @@ class TokenCheck:
         for issuer in issuers:
             issuer.lost = self._forget_signed_by
 
-    def known(self, digest: bytes) -> Token | None:
+    def remembered(self, digest: bytes) -> Token | None:
         """Return the token of this SHA-256 if it was found good and is remembered, even if it has expired since."""
         return self._remembered.get(digest)
 
@@ -233,14 +233,14 @@ class TokenCheck:
             self._remembered.popitem(last=False)
         return token
 
-    async def still_rests(self, found: Authenticated) -> bool:
+    async def still_rests(self, authenticated: Authenticated) -> bool:
         """Return whether the key that signed a caller's token is in force.
 
         Raises:
             IssuerUnavailableError: that cannot be known now.
 
         """
-        identity, key = found.caller.identity, found.signed_by
+        identity, key = authenticated.caller.identity, authenticated.signed_by
         issuer = self.issuers.get(identity.issuer) if identity is not None else None
         return issuer is not None and key is not None and await issuer.has(key)
 

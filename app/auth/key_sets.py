@@ -239,11 +239,11 @@ class KeyFetcher:
             raise IssuerUnavailableError("discovery")
         return document
 
-    async def _within(self, asked: Awaitable[Answered]) -> Answered:
+    async def _within(self, request: Awaitable[Answered]) -> Answered:
         """Return what was asked for, within the deadline."""
         try:
             async with asyncio.timeout(self.seconds):
-                return await asked
+                return await request
         except (TimeoutError, httpx2.TimeoutException):
             raise IssuerUnavailableError("timeout") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
@@ -270,9 +270,9 @@ async def _bounded(answer: httpx2.Response) -> bytes:
 
 def _object_of(body: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
+        parsed = json.loads(body)
     except (ValueError, RecursionError):
         raise IssuerUnavailableError("discovery") from None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise IssuerUnavailableError("discovery")
-    return found
+    return parsed

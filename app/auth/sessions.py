@@ -100,8 +100,8 @@ async def find_session(session: ReadSession, token_sha256: bytes, at: datetime) 
     if of_key and not await is_key_in_force(session, row.credential):
         return None
     narrowed = caller.narrowed(frozenset(map(Scope, row.scopes)))
-    found = Authenticated(narrowed, row.credential, at, row.ends_at, row.signed_by)
-    return found, at - row.seen_at >= _SEEN_EVERY
+    authenticated = Authenticated(narrowed, row.credential, at, row.ends_at, row.signed_by)
+    return authenticated, at - row.seen_at >= _SEEN_EVERY
 
 
 async def note_use(session: WriteSession, token_sha256: bytes, at: datetime) -> None:
@@ -151,9 +151,9 @@ class Uses:
         """Return the record in which a credential's use is noted."""
         return self._uses.setdefault(credential, Use())
 
-    def note(self, found: Authenticated) -> None:
+    def note(self, authenticated: Authenticated) -> None:
         """Note that a credential was found good, and used."""
-        self.of(found.credential).at = found.at.timestamp()
+        self.of(authenticated.credential).at = authenticated.at.timestamp()
 
     def unwritten(self) -> Mapping[UUID, float]:
         """Return what is to be written: the epoch time of each use that is later than the one that was written last."""
@@ -176,5 +176,5 @@ async def last_uses(session: ReadSession, credentials: Collection[UUID]) -> Mapp
     if not credentials:
         return {}
     table = credential_use.c
-    found = await session.execute(select(table.credential, table.used_at).where(table.credential.in_(credentials)))
-    return {row.credential: row.used_at for row in found}
+    rows = await session.execute(select(table.credential, table.used_at).where(table.credential.in_(credentials)))
+    return {row.credential: row.used_at for row in rows}

@@ -116,13 +116,13 @@ async def add_key(session: WriteSession, added: ApiKey, key: str) -> None:
 
 async def keys_of(session: ReadSession, callers: Collection[UUID]) -> Mapping[UUID, list[ApiKey]]:
     """Return the keys of these callers, oldest first, ended ones included; an empty list for a caller without any."""
-    found: dict[UUID, list[ApiKey]] = {each: [] for each in callers}
+    keys: dict[UUID, list[ApiKey]] = {each: [] for each in callers}
     if not callers:
-        return found
+        return keys
     statement = select(caller_key).where(caller_key.c.caller.in_(callers))
     for row in await session.execute(statement.order_by(caller_key.c.created_at, caller_key.c.id)):
-        found[row.caller].append(record_of(ApiKey, row))
-    return found
+        keys[row.caller].append(record_of(ApiKey, row))
+    return keys
 
 
 async def find_key(session: ReadSession, identifier: UUID) -> ApiKey | None:
@@ -191,15 +191,15 @@ def authentication(credential: Credential) -> Lookup[Authenticated | None]:
 
 async def authenticate(session: ReadSession, credential: Credential) -> Authenticated | None:
     """Return the caller that presented this, as `authentication` finds it."""
-    found = authentication(credential)
-    return found.read(await session.rows(found))
+    lookup = authentication(credential)
+    return lookup.read(await session.rows(lookup))
 
 
 def _of_token(row: Any, token: Token) -> Authenticated | None:  # noqa: ANN401 - a row
     if row.now >= token.until or row.token_client not in {None, token.client}:
         return None
-    found = caller_of(row)
-    return Authenticated(found.narrowed(token.scopes), found.id, row.now, token.until, token.signed_by)
+    token_caller = caller_of(row)
+    return Authenticated(token_caller.narrowed(token.scopes), token_caller.id, row.now, token.until, token.signed_by)
 
 
 def _of_key(row: Any, digest: bytes) -> Authenticated | None:  # noqa: ANN401 - a row
@@ -297,14 +297,14 @@ async def holders_of(session: ReadSession, identifiers: Collection[UUID]) -> dic
     without a maker are left out: the key that bootstraps a deployment, and callers made at the command line, make the
     first persons.
     """
-    found: dict[UUID, set[UUID]] = {each: {each} for each in identifiers}
+    makers: dict[UUID, set[UUID]] = {each: {each} for each in identifiers}
     for row in await session.execute(_MAKERS, {"ids": list(identifiers)}):
-        found[row.made].add(row.maker)
+        makers[row.made].add(row.maker)
     accounts = select(caller.c.id, caller.c.issuer, caller.c.token_subject).where(
-        caller.c.id.in_(set().union(*found.values())), caller.c.issuer.is_not(None)
+        caller.c.id.in_(set().union(*makers.values())), caller.c.issuer.is_not(None)
     )
-    known = {row.id: Identity(row.issuer, row.token_subject) for row in await session.execute(accounts)}
-    return {each: frozenset(known.get(one, one) for one in them) for each, them in found.items()}
+    identities = {row.id: Identity(row.issuer, row.token_subject) for row in await session.execute(accounts)}
+    return {each: frozenset(identities.get(one, one) for one in them) for each, them in makers.items()}
 
 
 async def list_callers(
@@ -408,12 +408,12 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall) -> Answer 
 
     """
     claims = KeyClaims([call], waiting=True)
-    given = claims.told(session, await session.look_up(*claims.lookups))[call]
-    if isinstance(given, DomainError):
-        raise given
-    if isinstance(given, Answer):
+    outcome = claims.outcomes(session, await session.look_up(*claims.lookups))[call]
+    if isinstance(outcome, DomainError):
+        raise outcome
+    if isinstance(outcome, Answer):
         await session.repeat()
-        return given
+        return outcome
     return None
 
 
@@ -438,38 +438,38 @@ class KeyClaims:
         rows = as_rows([{"name": f"idempotency {each.caller} {each.key_hash.hex()}", **asdict(each)} for each in calls])
         aged = {"rows": rows, "seconds": KEPT.total_seconds()}
         self._hold = Lookup(_HOLD, {"rows": rows}, nothing)
-        self._claim = Lookup(_CLAIM, aged, lambda found: set(_by_name(found)))
+        self._claim = Lookup(_CLAIM, aged, lambda items: set(_by_name(items)))
         self._trim = Lookup(_TRIM, {**aged, "most": _TRIMMED_AT_ONCE}, nothing)
         self._before = Lookup(_BEFORE, {"rows": rows}, _by_name)
-        self._misused = Lookup(_MISUSED, aged, lambda found: {(r.caller, r.key_hash, r.request_hash) for r in found})
+        self._misused = Lookup(_MISUSED, aged, lambda items: {(r.caller, r.key_hash, r.request_hash) for r in items})
         lookups: list[Lookup[Any]] = [self._claim, self._trim, self._before, self._misused]
         self.lookups = ([self._hold] * waiting + lookups) if calls else []
 
-    def told(self, session: WriteSession, found: LookedUp) -> dict[IdempotentCall, Answer | DomainError | KeyClaim]:
-        """Return what is known of each call, once the look-ups were sent, and give up what was claimed in vain.
+    def outcomes(self, session: WriteSession, lead: LookedUp) -> dict[IdempotentCall, Answer | DomainError | KeyClaim]:
+        """Return the outcome of each call by what the look-ups read (`lead`), and release what was claimed in vain.
 
         If one was answered before, the transaction repeats another (`WriteSession.repeat`).
         """
         if not self.lookups:
             return {}
-        claimed, before = self._claim.read(found[self._claim]), self._before.read(found[self._before])
-        misused = self._misused.read(found[self._misused])
+        claimed, before = self._claim.read(lead[self._claim]), self._before.read(lead[self._before])
+        misused = self._misused.read(lead[self._misused])
         first: dict[tuple[UUID, bytes], bytes] = {}
-        told: dict[IdempotentCall, Answer | DomainError | KeyClaim] = {}
+        outcomes: dict[IdempotentCall, Answer | DomainError | KeyClaim] = {}
         for call in self._calls:
             row, is_own = before.get(call.name), call.name in claimed
             if (call.caller, call.key_hash.hex(), call.request_hash.hex()) in misused:
-                told[call] = IdempotencyMismatchError()
+                outcomes[call] = IdempotencyMismatchError()
             # Of two requests under one key the second waits here, and is refused once the first is recorded.
             elif first.setdefault((call.caller, call.key_hash), call.request_hash) != call.request_hash:
-                told[call] = KeyClaim.OF_ANOTHER
+                outcomes[call] = KeyClaim.OF_ANOTHER
             elif is_own or row is None:
-                told[call] = KeyClaim.OWN if is_own else KeyClaim.OF_ANOTHER
+                outcomes[call] = KeyClaim.OWN if is_own else KeyClaim.OF_ANOTHER
             else:
-                told[call] = AnswerErasedError() if row.status is None else Answer(row.status, row.body)
-            if is_own and told[call] is not KeyClaim.OWN:
+                outcomes[call] = AnswerErasedError() if row.status is None else Answer(row.status, row.body)
+            if is_own and outcomes[call] is not KeyClaim.OWN:
                 release(session, call)
-        return told
+        return outcomes
 
 
 def _by_name(rows: Sequence[Any]) -> dict[CallName, Any]:

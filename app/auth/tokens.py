@@ -216,10 +216,10 @@ def _until(claims: Mapping[str, Any], skew: float, now: float) -> float:
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[Scope] | None:
     """Return the scopes that the token names (RFC 9068, 2.2.3); None without such a claim. Other words mean nothing."""
-    said = next((claims[name] for name in _NARROWING if name in claims), None)
-    if said is None:
+    value = next((claims[name] for name in _NARROWING if name in claims), None)
+    if value is None:
         return None
-    words = said.split() if isinstance(said, str) else _listed(said)
+    words = value.split() if isinstance(value, str) else _listed(value)
     return frozenset(scope for scope in Scope if scope.value in words)
 
 
@@ -252,9 +252,9 @@ def _object(segment: str) -> Mapping[str, Any]:
 
 
 def _once(members: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    unique: dict[str, Any] = {}
     for name, value in members:
-        if name in found:
+        if name in unique:
             raise ValueError("twice")
-        found[name] = value
-    return found
+        unique[name] = value
+    return unique

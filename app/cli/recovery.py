@@ -70,7 +70,7 @@ def restore_check(
             with progress() as bar:
                 total = _number_of_notes(directories) if bar.is_shown else 1
                 for part in _parts(_noted(directories)):
-                    diff = await compare(session, KnownNotes(part), known=diff.known)
+                    diff = await compare(session, KnownNotes(part), known_epoch=diff.known_epoch)
                     noted, missing = noted + len(part), missing + diff.missing
                     bar.tell(noted / total, f"{noted:,} notes compared")
         return replace(diff, missing=missing), noted
@@ -78,12 +78,12 @@ def restore_check(
     diff, noted = at_length(data, check)
     if as_json:
         echo_json(
-            {"epoch": diff.epoch, "known_epoch": diff.known, "notes": noted, "missing": diff.missing}
+            {"epoch": diff.epoch, "known_epoch": diff.known_epoch, "notes": noted, "missing": diff.missing}
             | {"set_back": diff.is_behind}
         )
     else:
         typer.echo(
-            f"Epoch {diff.epoch}; the journal knows epoch {diff.known} and has {_counted(noted)}; this database "
+            f"Epoch {diff.epoch}; the journal knows epoch {diff.known_epoch} and has {_counted(noted)}; this database "
             f"lacks {diff.missing} of this epoch."
         )
     if diff.is_behind:
@@ -108,16 +108,16 @@ def replay_journal(
     from app.operations.consents.replay_journal import ReplayOutcome, told_by_hand
 
     by_hand: list[str] = []
-    latest_epoch, untold = 1, 0
+    known_epoch, untold = 1, 0
 
     async def replay(database: "Database") -> "Counter[ReplayOutcome]":
-        nonlocal latest_epoch, untold
+        nonlocal known_epoch, untold
         counts: Counter[ReplayOutcome] = Counter()
         unread = await _lost_of_others(database, directories)
         with progress() as bar:
             total = _number_of_notes(directories) if bar.is_shown else 1
             for part in _parts(_noted(directories)):
-                latest_epoch = max(latest_epoch, *(each.epoch for each in part))
+                known_epoch = max(known_epoch, *(each.epoch for each in part))
                 unread.difference_update(each.id for each in part)
                 became = await _replayed(database, part, keep=not dry_run)
                 counts.update(became)
@@ -148,7 +148,7 @@ def replay_journal(
         then = f"The acceptance waits. {_TWO}" if takes_two else "Then say so: sceau recovery accept --lost '…'"
         typer.echo(f"Do these again. {then}" if by_hand or untold else then, err=True)
         raise typer.Exit(1)
-    _accept(data, NewEpoch(lost or _NOTHING_LOST, _recorded(counts), len(by_hand)), latest_epoch)
+    _accept(data, NewEpoch(lost or _NOTHING_LOST, _recorded(counts), len(by_hand)), known_epoch)
 
 
 def _recorded(counts: "Counter[ReplayOutcome]") -> int:
@@ -179,7 +179,7 @@ def _takes_two(data: Path | None) -> bool:
         return register_approval(settings_here()) is RegisterApproval.TWO
 
 
-def _accept(data: Path | None, begun: "NewEpoch", latest_epoch: int) -> None:
+def _accept(data: Path | None, begun: "NewEpoch", known_epoch: int) -> None:
     """Begin an epoch that is later than any that the journals know."""
     from app.core.register import RegisterApproval
     from app.journal.files import JournalError
@@ -188,7 +188,7 @@ def _accept(data: Path | None, begun: "NewEpoch", latest_epoch: int) -> None:
     from app.wiring.parts import journal_of
 
     async def accept(database: "Database") -> int:
-        journal, epochs = journal_of(settings_here()), [latest_epoch]
+        journal, epochs = journal_of(settings_here()), [known_epoch]
         with suppress(JournalError):  # if a journal is lost too, the restore can only be accepted
             outside = await journal.latest()
             epochs += [*(each.epoch for each in outside.notes), *(each.epoch for each in outside.seen)]

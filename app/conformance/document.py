@@ -74,19 +74,19 @@ class Field:
         """The members of a mapping, which must have every required key, no unknown key, and no key twice."""
         if not isinstance(self.node, yaml.MappingNode):
             self._expected("a mapping")
-        found: dict[str, Field] = {}
+        parts: dict[str, Field] = {}
         for name, value in self.node.value:
             key = str(name.value) if isinstance(name, yaml.ScalarNode) else "?"
             at_key = Field(self.file, f"{self.key}.{key}" if self.key else key, name)
             if key not in required | optional:
                 at_key.refuse(f"unknown key; known here: {', '.join(sorted(required | optional))}")
-            if key in found:
-                at_key.refuse(f"this key was given already at line {found[key].line}")
-            found[key] = Field(self.file, at_key.key, value)
-        missing = sorted(required - found.keys())
+            if key in parts:
+                at_key.refuse(f"this key was given already at line {parts[key].line}")
+            parts[key] = Field(self.file, at_key.key, value)
+        missing = sorted(required - parts.keys())
         if missing:
             Field(self.file, f"{self.key}.{missing[0]}" if self.key else missing[0], self.node).refuse("missing key")
-        return found
+        return parts
 
     def items(self) -> list["Field"]:
         """The items of a list, in order."""
@@ -203,5 +203,5 @@ def _compose(path: Path, text: str) -> yaml.Node:
 def _not_yaml(path: Path, text: str, line: int, problem: str) -> UnreadableFileError:
     """Name the nearest key at or above a place that is not YAML."""
     above = reversed(text.split("\n")[: line + 1])
-    keys = next((found for each in above if (found := _KEY.findall(each))), None)
+    keys = next((matches for each in above if (matches := _KEY.findall(each))), None)
     return UnreadableFileError(path, line + 1, f"near {keys[-1]}" if keys else None, f"not YAML: {problem}")

@@ -83,8 +83,8 @@ class GoldenCase:
     def consents(self) -> Consents:
         """The events by subject, as the core takes them."""
         by_subject: dict[bytes, list[ConsentEvent]] = {}
-        for each in self.events:
-            by_subject.setdefault(ref_of(each.subject_id), []).append(each.event)
+        for event in self.events:
+            by_subject.setdefault(ref_of(event.subject_id), []).append(event.event)
         return by_subject
 
 
@@ -130,63 +130,63 @@ def read_file(path: Path) -> GoldenFile:
 
 
 def _policy(field: Field) -> PeriodPolicy:
-    said = field.members(set(), {"counting", "ceiling"})
+    parts = field.members(set(), {"counting", "ceiling"})
     default = PeriodPolicy()
     return PeriodPolicy(
-        counting=said["counting"].word(Counting) if "counting" in said else default.counting,
-        ceiling=read_period(said["ceiling"]) if "ceiling" in said else default.ceiling,
+        counting=parts["counting"].word(Counting) if "counting" in parts else default.counting,
+        ceiling=read_period(parts["ceiling"]) if "ceiling" in parts else default.ceiling,
     )
 
 
 def _case(field: Field, register: Mapping[str, Processing]) -> GoldenCase:
-    said = field.members({"name", "request", "expect"}, {"events", "shared"})
-    events = said["events"].items() if "events" in said else []
+    parts = field.members({"name", "request", "expect"}, {"events", "shared"})
+    events = parts["events"].items() if "events" in parts else []
     return GoldenCase(
-        name=said["name"].text(),
+        name=parts["name"].text(),
         line=field.line,
         events=tuple(_event(each, order, register) for order, each in enumerate(events, start=1)),
-        request=_request(said["request"]),
-        expect=_expectation(said["expect"]),
-        shared=frozenset(each.text() for each in said["shared"].items()) if "shared" in said else frozenset(),
+        request=_request(parts["request"]),
+        expect=_expectation(parts["expect"]),
+        shared=frozenset(each.text() for each in parts["shared"].items()) if "shared" in parts else frozenset(),
     )
 
 
 def _event(field: Field, order: int, register: Mapping[str, Processing]) -> GoldenEvent:
-    said = field.members({"subject", "decision", "collected_at"}, _EVENT)
-    kind = said["decision"].word(EventKind)
-    if "processing" not in said and kind not in _ABOUT_ALL:
+    parts = field.members({"subject", "decision", "collected_at"}, _EVENT)
+    kind = parts["decision"].word(EventKind)
+    if "processing" not in parts and kind not in _ABOUT_ALL:
         field.refuse(f"missing key processing: a decision {kind.value!r} is specific to one")
-    processing, version = _target(said, register)
-    evidence = _evidence(said["evidence"]) if "evidence" in said else {}
-    capacity = _capacity(said["capacity"], kind) if "capacity" in said else {}
+    processing, version = _target(parts, register)
+    evidence = _evidence(parts["evidence"]) if "evidence" in parts else {}
+    capacity = _capacity(parts["capacity"], kind) if "capacity" in parts else {}
     if kind is EventKind.AGE_STATED and "age_band" not in capacity:
         field.refuse("missing key capacity.age_band: an age is stated by it")
     event = ConsentEvent(
         id=UUID(int=order),
         kind=kind,
         processing=processing,
-        collected_at=said["collected_at"].instant(),
+        collected_at=parts["collected_at"].instant(),
         order=order,
         version=version,
-        elements=_named_elements(said["elements"]) if "elements" in said else None,
+        elements=_named_elements(parts["elements"]) if "elements" in parts else None,
         collection=_collection(kind, evidence, capacity),
-        territory=_territory(said["territory"]) if "territory" in said else FRANCE,
+        territory=_territory(parts["territory"]) if "territory" in parts else FRANCE,
     )
-    return GoldenEvent(said["subject"].text(), event, evidence, capacity)
+    return GoldenEvent(parts["subject"].text(), event, evidence, capacity)
 
 
-def _target(said: Mapping[str, Field], register: Mapping[str, Processing]) -> tuple[str | None, int | None]:
+def _target(parts: Mapping[str, Field], register: Mapping[str, Processing]) -> tuple[str | None, int | None]:
     """The processing and version of this file that an event is about; None and None if it is about all processings."""
-    if "processing" not in said:
-        if "version" in said:
-            said["version"].refuse("a version of which processing? name it, or leave both out")
+    if "processing" not in parts:
+        if "version" in parts:
+            parts["version"].refuse("a version of which processing? name it, or leave both out")
         return None, None
-    name = said["processing"].text()
-    version = said["version"].whole() if "version" in said else 1
+    name = parts["processing"].text()
+    version = parts["version"].whole() if "version" in parts else 1
     if name not in register:
-        said["processing"].refuse(f"this file registers no processing {name!r}")
+        parts["processing"].refuse(f"this file registers no processing {name!r}")
     if register[name].version(version) is None:
-        said.get("version", said["processing"]).refuse(f"this file registers no version {version} of {name!r}")
+        parts.get("version", parts["processing"]).refuse(f"this file registers no version {version} of {name!r}")
     return name, version
 
 
@@ -205,16 +205,16 @@ def _named_elements(field: Field) -> frozenset[Element]:
 
 
 def _evidence(field: Field) -> dict[str, str | bool]:
-    said = field.members(set(), _FLAGS | _TEXTS | {"default_state", "positive_act"})
-    found: dict[str, str | bool] = {}
-    for name, value in said.items():
+    parts = field.members(set(), _FLAGS | _TEXTS | {"default_state", "positive_act"})
+    evidence: dict[str, str | bool] = {}
+    for name, value in parts.items():
         if name == "default_state":
-            found[name] = value.word(DefaultState)
+            evidence[name] = value.word(DefaultState)
         elif name == "positive_act":
-            found[name] = value.word(PositiveAct)
+            evidence[name] = value.word(PositiveAct)
         else:
-            found[name] = value.flag() if name in _FLAGS else value.text()
-    return found
+            evidence[name] = value.flag() if name in _FLAGS else value.text()
+    return evidence
 
 
 def _capacity(field: Field, kind: EventKind) -> dict[str, str]:
@@ -222,14 +222,14 @@ def _capacity(field: Field, kind: EventKind) -> dict[str, str]:
     words: dict[str, type[StrEnum]] = {"age_band": AgeBand, "given_by": GivenBy}
     if kind is EventKind.AGE_STATED:
         words |= {"stated_by": StatedBy, "checked_how": CheckedHow}
-    said = field.members(set(), {*words, *(["under_15_until"] if kind is EventKind.AGE_STATED else [])})
-    found: dict[str, str] = {
+    parts = field.members(set(), {*words, *(["under_15_until"] if kind is EventKind.AGE_STATED else [])})
+    capacity: dict[str, str] = {
         name: value.day().isoformat() if name == "under_15_until" else value.word(words[name])
-        for name, value in said.items()
+        for name, value in parts.items()
     }
-    if "under_15_until" in found and found.get("age_band") != AgeBand.UNDER_15:
-        said["under_15_until"].refuse("until when somebody is under 15 is said with age_band under_15")
-    return found
+    if "under_15_until" in capacity and capacity.get("age_band") != AgeBand.UNDER_15:
+        parts["under_15_until"].refuse("until when somebody is under 15 is said with age_band under_15")
+    return capacity
 
 
 def _collection(kind: EventKind, evidence: Mapping[str, str | bool], capacity: Mapping[str, str]) -> Collection:
@@ -255,37 +255,37 @@ def _collection(kind: EventKind, evidence: Mapping[str, str | bool], capacity: M
 
 
 def _request(field: Field) -> GoldenRequest:
-    said = field.members({"subject", "action", "at"}, _REQUEST)
-    subject = said["subject"].text()
-    default = DecisionRequest(ref_of(subject), said["action"].text())
-    participants = _participants(said["participants"]) if "participants" in said else None
+    parts = field.members({"subject", "action", "at"}, _REQUEST)
+    subject = parts["subject"].text()
+    default = DecisionRequest(ref_of(subject), parts["action"].text())
+    participants = _participants(parts["participants"]) if "participants" in parts else None
     request = DecisionRequest(
         subject=default.subject,
         processing=default.processing,
-        elements=read_elements(said["elements"]) if "elements" in said else default.elements,
-        automated=said["automated"].flag() if "automated" in said else default.automated,
-        channel=said["channel"].word(Channel) if "channel" in said else default.channel,
-        private=said["private"].flag() if "private" in said else default.private,
-        territory=said["territory"].text() if "territory" in said else default.territory,
+        elements=read_elements(parts["elements"]) if "elements" in parts else default.elements,
+        automated=parts["automated"].flag() if "automated" in parts else default.automated,
+        channel=parts["channel"].word(Channel) if "channel" in parts else default.channel,
+        private=parts["private"].flag() if "private" in parts else default.private,
+        territory=parts["territory"].text() if "territory" in parts else default.territory,
         participants=None
         if participants is None
         else tuple(Participant(ref_of(name), local) for name, local in participants),
     )
     ids = tuple(name for name, _ in participants or ())
-    return GoldenRequest(subject, ids, request, said["at"].instant())
+    return GoldenRequest(subject, ids, request, parts["at"].instant())
 
 
 def _participants(field: Field) -> list[tuple[str, bool]]:
     every = [each.members({"id", "local"}) for each in field.items()]
-    return [(said["id"].text(), said["local"].flag()) for said in every]
+    return [(parts["id"].text(), parts["local"].flag()) for parts in every]
 
 
 def _expectation(field: Field) -> Expectation:
-    said = field.members(set(), _EXPECT)
-    if not said:
+    parts = field.members(set(), _EXPECT)
+    if not parts:
         field.refuse("nothing is expected: a case that compares nothing proves nothing")
     values: dict[str, object] = {}
-    for name, value in said.items():
+    for name, value in parts.items():
         if name == "decision":
             values[name] = value.flag()
         elif name == "reason":

@@ -64,96 +64,96 @@ def read_register(field: Field) -> dict[str, Processing]:
     """
     register: dict[str, Processing] = {}
     for entry in field.items():
-        said = entry.members({"id", "purpose", "elements"}, _OPTIONAL)
-        name, purpose = said["id"].text(), said["purpose"].word(Purpose)
-        known = register.get(name, Processing(name, purpose, ()))
-        if purpose is not known.purpose:
-            said["purpose"].refuse(f"{name!r} has the purpose {known.purpose.value!r} already, which cannot change")
-        version = _version(said)
-        _check_order(said, known, version)
+        parts = entry.members({"id", "purpose", "elements"}, _OPTIONAL)
+        name, purpose = parts["id"].text(), parts["purpose"].word(Purpose)
+        earlier = register.get(name, Processing(name, purpose, ()))
+        if purpose is not earlier.purpose:
+            parts["purpose"].refuse(f"{name!r} has the purpose {earlier.purpose.value!r} already, which cannot change")
+        version = _version(parts)
+        _check_order(parts, earlier, version)
         register[name] = replace(
-            known,
-            versions=tuple(sorted((*known.versions, version), key=attrgetter("number"))),
-            status_changes=_merged(said, known),
-            invalidations=_struck(said, known),
+            earlier,
+            versions=tuple(sorted((*earlier.versions, version), key=attrgetter("number"))),
+            status_changes=_merged(parts, earlier),
+            invalidations=_struck(parts, earlier),
         )
     return register
 
 
-def _version(said: dict[str, Field]) -> ProcessingVersion:
-    _check_ignored(said)
-    elements = read_elements(said["elements"])
+def _version(parts: dict[str, Field]) -> ProcessingVersion:
+    _check_ignored(parts)
+    elements = read_elements(parts["elements"])
     if not elements:
-        said["elements"].refuse("a processing declares at least one element")
-    recipients = said["data_recipients"].items() if "data_recipients" in said else []
-    transfers = said["transfers"].items() if "transfers" in said else []
+        parts["elements"].refuse("a processing declares at least one element")
+    recipients = parts["data_recipients"].items() if "data_recipients" in parts else []
+    transfers = parts["transfers"].items() if "transfers" in parts else []
     return ProcessingVersion(
-        number=said["version"].whole() if "version" in said else 1,
-        effective_from=said["effective_from"].instant() if "effective_from" in said else None,
-        provider_kind=said["provider_kind"].word(ProviderKind) if "provider_kind" in said else ProviderKind.OPERATOR,
+        number=parts["version"].whole() if "version" in parts else 1,
+        effective_from=parts["effective_from"].instant() if "effective_from" in parts else None,
+        provider_kind=parts["provider_kind"].word(ProviderKind) if "provider_kind" in parts else ProviderKind.OPERATOR,
         elements=elements,
-        automated=said["automated"].flag() if "automated" in said else True,
-        party_mode=said["party_mode"].word(PartyMode) if "party_mode" in said else PartyMode.USER_ONLY,
-        started_on=said["started_on"].day() if "started_on" in said else _STARTED_ON,
-        consent_validity=read_period(said["consent_validity"]) if "consent_validity" in said else ONE_YEAR,
-        material=said["material"].flag() if "material" in said else True,
+        automated=parts["automated"].flag() if "automated" in parts else True,
+        party_mode=parts["party_mode"].word(PartyMode) if "party_mode" in parts else PartyMode.USER_ONLY,
+        started_on=parts["started_on"].day() if "started_on" in parts else _STARTED_ON,
+        consent_validity=read_period(parts["consent_validity"]) if "consent_validity" in parts else ONE_YEAR,
+        material=parts["material"].flag() if "material" in parts else True,
         recipients=frozenset(Recipient(each.text()) for each in recipients),
-        retention=_retention(said["retention"]) if "retention" in said else _RETENTION,
-        service=said["service"].text() if "service" in said else _SERVICE,
-        age_statement_required=said["age_statement_required"].flag() if "age_statement_required" in said else False,
+        retention=_retention(parts["retention"]) if "retention" in parts else _RETENTION,
+        service=parts["service"].text() if "service" in parts else _SERVICE,
+        age_statement_required=parts["age_statement_required"].flag() if "age_statement_required" in parts else False,
         transfers=frozenset(Transfer(each.text()) for each in transfers),
-        storage_location=said["storage_location"].text() if "storage_location" in said else None,
-        automated_decisions=_SOME if "automated_decisions" in said and said["automated_decisions"].flag() else None,
-        derived_data_erased_within=_retention(said[erased])
-        if (erased := "derived_data_erased_within") in said
+        storage_location=parts["storage_location"].text() if "storage_location" in parts else None,
+        automated_decisions=_SOME if "automated_decisions" in parts and parts["automated_decisions"].flag() else None,
+        derived_data_erased_within=_retention(parts[erased])
+        if (erased := "derived_data_erased_within") in parts
         else _RETENTION,
-        conditional=said["conditional"].flag() if "conditional" in said else False,
+        conditional=parts["conditional"].flag() if "conditional" in parts else False,
     )
 
 
-def _check_ignored(said: dict[str, Field]) -> None:
+def _check_ignored(parts: dict[str, Field]) -> None:
     """Check the members that decide nothing: they must still be such as the register would accept."""
-    if "controller" in said:
-        said["controller"].text()
+    if "controller" in parts:
+        parts["controller"].text()
     for key in ("name", "notice"):
-        if key in said:
-            for text in said[key].members(set(), frozenset(LANGUAGES)).values():
+        if key in parts:
+            for text in parts[key].members(set(), frozenset(LANGUAGES)).values():
                 text.text()
 
 
-def _check_order(said: dict[str, Field], known: Processing, version: ProcessingVersion) -> None:
-    if known.version(version.number) is not None:
-        said.get("version", said["id"]).refuse(f"version {version.number} of {known.id!r} is registered already")
-    for other in known.versions:
+def _check_order(parts: dict[str, Field], earlier: Processing, version: ProcessingVersion) -> None:
+    if earlier.version(version.number) is not None:
+        parts.get("version", parts["id"]).refuse(f"version {version.number} of {earlier.id!r} is registered already")
+    for other in earlier.versions:
         before, after = sorted((other, version), key=attrgetter("number"))
         starts = before.effective_from
         if starts is not None and (after.effective_from is None or after.effective_from < starts):
-            problem = f"version {after.number} of {known.id!r} would be in force before version {before.number}"
-            said.get("effective_from", said["id"]).refuse(problem)
+            problem = f"version {after.number} of {earlier.id!r} would be in force before version {before.number}"
+            parts.get("effective_from", parts["id"]).refuse(problem)
 
 
-def _merged(said: dict[str, Field], known: Processing) -> tuple[StatusChange, ...]:
-    changes = list(known.status_changes)
-    for item in said["status_changes"].items() if "status_changes" in said else []:
+def _merged(parts: dict[str, Field], earlier: Processing) -> tuple[StatusChange, ...]:
+    changes = list(earlier.status_changes)
+    for item in parts["status_changes"].items() if "status_changes" in parts else []:
         change = item.members({"at", "status"})
         changes.append(StatusChange(change["at"].instant(), change["status"].word(Status)))
     changes.sort(key=attrgetter("at"))
     if any(change.status is Status.RETIRED for change in changes[:-1]):
-        said["status_changes"].refuse("`retired` is final: no status follows it")
+        parts["status_changes"].refuse("`retired` is final: no status follows it")
     return tuple(changes)
 
 
-def _struck(said: dict[str, Field], known: Processing) -> tuple[Invalidation, ...]:
+def _struck(parts: dict[str, Field], earlier: Processing) -> tuple[Invalidation, ...]:
     """The invalidations by this entry and those before it: of a version by its number, or of a text by its SHA-256."""
-    found = list(known.invalidations)
-    for item in said["invalidations"].items() if "invalidations" in said else []:
+    invalidations = list(earlier.invalidations)
+    for item in parts["invalidations"].items() if "invalidations" in parts else []:
         struck = item.members({"at"}, {"version", "text"})
         if ("version" in struck) is ("text" in struck):
             item.refuse("an invalidation is about a version or about a text: name one of the two")
         version = struck["version"].whole() if "version" in struck else None
         text = struck["text"].text().lower() if "text" in struck else None
-        found.append(Invalidation(struck["at"].instant(), version, text))
-    return tuple(sorted(found, key=attrgetter("at")))
+        invalidations.append(Invalidation(struck["at"].instant(), version, text))
+    return tuple(sorted(invalidations, key=attrgetter("at")))
 
 
 def read_elements(field: Field) -> frozenset[Element]:

@@ -13,7 +13,7 @@ from app.conformance.reader import GoldenCase, GoldenFile, read_file, ref_of
 from app.core.decision import Decision
 from app.core.evaluate import evaluate
 
-_GOT: Final = {
+_ACTUAL: Final = {
     "decision": lambda decision: decision.permitted,
     "reason": lambda decision: decision.reason,
     "article": lambda decision: decision.article,
@@ -31,7 +31,7 @@ class Failure:
     name: str
     line: int
     expected: Mapping[str, object]
-    got: Mapping[str, object]
+    actual: Mapping[str, object]
     rule: str
 
 
@@ -42,18 +42,18 @@ def run(file: GoldenFile) -> list[Failure]:
 
 def decide(file: GoldenFile, case: GoldenCase) -> Decision:
     """The core's decision on a case."""
-    asked = case.request
-    processing = file.processings.get(asked.request.processing)
-    return evaluate(asked.request, processing, case.consents, asked.at, file.policy, set(map(ref_of, case.shared)))
+    golden = case.request
+    processing = file.processings.get(golden.request.processing)
+    return evaluate(golden.request, processing, case.consents, golden.at, file.policy, set(map(ref_of, case.shared)))
 
 
 def compare(case: GoldenCase, decision: Decision) -> Failure | None:
     """The failure of a case that got this decision, or None when it is as expected."""
     expected = case.expect.values
-    got = {key: _GOT[key](decision) for key in expected}
-    if got == expected:
+    actual = {key: _ACTUAL[key](decision) for key in expected}
+    if actual == expected:
         return None
-    return Failure(case.name, case.line, expected, got, decision.rule)
+    return Failure(case.name, case.line, expected, actual, decision.rule)
 
 
 PASSED: Final = 0
@@ -91,13 +91,13 @@ def run_files(paths: Sequence[Path], out: TextIO, *, as_json: bool) -> int:
 
 
 def _as_text(path: Path, failure: Failure) -> Iterator[str]:
-    expected, got = _written(failure.expected), _written(failure.got)
+    expected, actual = _written(failure.expected), _written(failure.actual)
     width = max(len("expected"), *map(len, expected.values()))
     yield f"FAILED {path}:{failure.line}: {failure.name}"
     yield f"    {'':<12} {'expected':<{width}}  got (rule {failure.rule})"
     for key, value in expected.items():
-        mark = "" if got[key] == value else "  <- differs"
-        yield f"    {key:<12} {value:<{width}}  {got[key]}{mark}"
+        mark = "" if actual[key] == value else "  <- differs"
+        yield f"    {key:<12} {value:<{width}}  {actual[key]}{mark}"
     yield ""
 
 
@@ -111,7 +111,7 @@ def _as_json(path: Path, failure: Failure) -> dict[str, object]:
         "line": failure.line,
         "name": failure.name,
         "expected": {key: _json_value(value) for key, value in failure.expected.items()},
-        "got": {key: _json_value(value) for key, value in failure.got.items()},
+        "got": {key: _json_value(value) for key, value in failure.actual.items()},
         "rule": failure.rule,
     }
 

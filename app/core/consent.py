@@ -259,7 +259,7 @@ class Ages:
         return _reading(self._known_after[-1], at)
 
     def with_another(self, statement: Collection, at: datetime) -> AgeBand | None:
-        """Return the age band known at such an instant if that is stated then too."""
+        """Return the age band known at such an instant if one more statement is made then."""
         return _reading(_known_after([*_in_time(self.stated), (statement, at)])[-1], at)
 
     def may_be_a_childs(self) -> bool:

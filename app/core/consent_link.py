@@ -438,7 +438,7 @@ def _who_is_named(shown: Sequence[tuple["Asked", Face]], title: str, *, awaited:
     return ("answered" if answered else "asked"), everything
 
 
-def _what(asked: Sequence["Asked"], voice: Voice, *, awaited: bool) -> Passage:
-    purposes = listed(list(dict.fromkeys(voice.purpose(each.purpose) for each in asked)), voice.language)
+def _what(about: Sequence["Asked"], voice: Voice, *, awaited: bool) -> Passage:
+    purposes = listed(list(dict.fromkeys(voice.purpose(each.purpose) for each in about)), voice.language)
     sentence = voice.frame("until" if awaited else "purposes", purposes=f"{purposes[:1].upper()}{purposes[1:]}")
     return Passage(sentence, voice.language, dated=awaited)

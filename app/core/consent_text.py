@@ -410,7 +410,7 @@ def consent_text(asked: Asked, language: str, face: Face = FIRST) -> ConsentText
 
 
 def on_one_page(
-    asked: Sequence[tuple[Asked, Face]],
+    shown: Sequence[tuple[Asked, Face]],
     language: str,
     *,
     title: str = "title_decide",
@@ -419,15 +419,15 @@ def on_one_page(
     """Return the texts of the processings that one page shows; what they have in common is said once.
 
     Args:
-        asked: each processing, with its buttons.
+        shown: each processing, with its buttons.
         language: `fr` or `en`.
         title: the word of the page's title, among those of `Sentences.frame`.
         audience: who reads it.
 
     """
     voice = Voice(language, audience)
-    frame = Frame.of(asked, voice, title)
-    texts = [_alone(each, voice, face) for each, face in asked]
+    frame = Frame.of(shown, voice, title)
+    texts = [_alone(each, voice, face) for each, face in shown]
     common = _common(texts)
     return tuple(
         replace(text, frame=frame, common=common, rows=tuple(row for row in text.rows if row not in common))

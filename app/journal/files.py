@@ -129,12 +129,12 @@ def last_lines(directory: Path, count: int) -> list[bytes]:
         JournalError: a file cannot be read.
 
     """
-    found: list[bytes] = []
+    lines: list[bytes] = []
     for number, path in enumerate(reversed(_files(directory)), start=1):
-        found = [*_tail(path)[-count:], *found]
-        if number > 1 and len(found) >= count:
+        lines = [*_tail(path)[-count:], *lines]
+        if number > 1 and len(lines) >= count:
             break
-    return found
+    return lines
 
 
 def _tail(path: Path) -> list[bytes]:
@@ -156,8 +156,8 @@ def _is_whole(line: bytes) -> bool:
 def _files(directory: Path) -> list[Path]:
     try:
         # Not `Path.glob`, which treats an unreadable directory as an empty one.
-        with os.scandir(directory) as found:
-            return sorted(directory / each.name for each in found if fnmatch(each.name, _NAME))
+        with os.scandir(directory) as entries:
+            return sorted(directory / entry.name for entry in entries if fnmatch(entry.name, _NAME))
     except OSError as error:
         raise JournalError(f"the journal's directory cannot be read ({error.strerror})") from None
 

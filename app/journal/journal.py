@@ -68,13 +68,13 @@ class Noted:
 class Journal:
     """One process's part of the journal.
 
-    `epoch` is that of the database which is read now; `known` is the highest that this process has seen. `failures`
-    counts how often notes could not be kept.
+    `epoch` is that of the database which is read now; `max_epoch` is the highest that this process has seen.
+    `failures` counts how often notes could not be kept.
     """
 
     def __init__(self, plan: JournalPlan) -> None:
         """Start knowing nothing; nothing is read or written."""
-        self.epoch = self.known = 1
+        self.epoch = self.max_epoch = 1
         self.failures = 0
         self._plan = plan
         self._recent: list[KeptNote] = []
@@ -140,9 +140,9 @@ class Journal:
         """
         if self._plan.vault is None:
             return
-        asked = monotonic()
+        called_at = monotonic()
         async with self._keeping:
-            if self._failed_at > asked:  # it failed while this call waited: a retry would take as long
+            if self._failed_at > called_at:  # it failed while this call waited: a retry would take as long
                 raise JournalError("the journal could not be written just now")
             try:
                 while await self._keep_some(database, left_for) == AT_ONCE:
@@ -188,7 +188,7 @@ class Journal:
     def saw(self, epoch: int) -> None:
         """Record the epoch of the database that is read now."""
         self.epoch = epoch
-        self.known = max(self.known, epoch)
+        self.max_epoch = max(self.max_epoch, epoch)
 
     async def note_epoch(self) -> None:
         """Note the database's epoch, unless this host's journal has it: an older database is recognised by its epoch.
@@ -236,9 +236,9 @@ class Journal:
         """Return the id of the last note that this process made; None before its first."""
         return self._recent[-1].id if self._recent else None
 
-    def compared(self, known: KnownNotes) -> None:
+    def compared(self, notes: KnownNotes) -> None:
         """Keep only the latest of the notes that a database was found to hold, and all notes made meanwhile."""
-        held = {each.id for each in known.notes}
+        held = {each.id for each in notes.notes}
         fresh = [each for each in self._recent if each.id not in held]
         self._recent = [*[each for each in self._recent if each.id in held][-_LAST:], *fresh]
 
@@ -477,17 +477,17 @@ class Fence:
             await self._mark(*self._to_mark)  # done here, and not while a read holds its connection
         journal = self._journal
         async with self.database.read() as session:
-            known = journal.recent()
-            found = await compare(session, known, known=journal.known)
-            if found.is_behind:
+            notes = journal.recent()
+            comparison = await compare(session, notes, known_epoch=journal.max_epoch)
+            if comparison.is_behind:
                 self.behind, self._admitted = True, None
             else:
-                journal.compared(known)
-                journal.saw(found.epoch)
+                journal.compared(notes)
+                journal.saw(comparison.epoch)
             if self.behind:
                 self._looked = -inf  # the next reader checks in full, because the restore may have been dealt with
             seen = await see_latest(session)
-        if found.is_behind and not found.marked:
+        if comparison.is_behind and not comparison.marked:
             await self.look_by_itself()  # to learn which server it is and mark it for the others
         elif not self.behind and journal.has_not_seen(seen):
             await self._see()
@@ -505,9 +505,9 @@ class Fence:
 
     async def _is_marked(self, session: ReadSession) -> bool:
         epoch = await load_epoch(session)
-        if epoch >= self._journal.known:
+        if epoch >= self._journal.max_epoch:
             self._journal.saw(epoch)
-        return epoch < self._journal.known or await is_marked(session, epoch)
+        return epoch < self._journal.max_epoch or await is_marked(session, epoch)
 
     async def _mark(self, server: str, epoch: int) -> None:
         """Mark the server as set back, for other processes whose journals may lack nothing and for this one.
@@ -522,17 +522,17 @@ class Fence:
     async def _is_behind(self, session: ReadSession, server: str) -> bool:
         journal = self._journal
         try:
-            known = await journal.latest()
+            notes = await journal.latest()
         except JournalError as error:
             # Then nothing distinguishes a restored database from another, so this one may be restored.
             log.error("the journal cannot be read", why=str(error))  # noqa: TRY400 - the message is for an operator
             return True
-        found = await compare(session, known, known=max(journal.known, self._signed()))
-        journal.epoch, journal.known = found.epoch, max(journal.known, found.known)
-        if found.is_behind:
-            self._to_mark = None if found.marked else (server, found.epoch)
+        comparison = await compare(session, notes, known_epoch=max(journal.max_epoch, self._signed()))
+        journal.epoch, journal.max_epoch = comparison.epoch, max(journal.max_epoch, comparison.known_epoch)
+        if comparison.is_behind:
+            self._to_mark = None if comparison.marked else (server, comparison.epoch)
             return True
         self._to_mark = None
-        journal.compared(known)
-        journal.saw(found.epoch)
+        journal.compared(notes)
+        journal.saw(comparison.epoch)
         return False

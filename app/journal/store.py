@@ -49,8 +49,8 @@ class JournalNote(msgspec.Struct, frozen=True):
         """Return whether it says that this caller or key was revoked, or that its time has ended by now."""
         if self.kind not in {"caller", "key"}:
             return False
-        said = msgspec.json.decode(self.body, type=_Ended)
-        return credential in {said.caller, said.key} and (said.revoked or said.at <= now)
+        ended = msgspec.json.decode(self.body, type=_Ended)
+        return credential in {ended.caller, ended.key} and (ended.revoked or ended.at <= now)
 
 
 class _Ended(msgspec.Struct, frozen=True):
@@ -218,23 +218,23 @@ async def is_marked(session: ReadSession, epoch: int) -> bool:
 class EpochComparison:
     """How the journal's notes compare with what a database holds.
 
-    `epoch` is the database's, `known` the highest that is known outside it, `missing` how many notes since the
+    `epoch` is the database's, `known_epoch` the highest known outside it, `missing` how many notes since the
     database's epoch began it lacks, and `marked` whether some process found before that it was set back.
     """
 
     epoch: int
-    known: int
+    known_epoch: int
     missing: int
     marked: bool
 
     @property
     def is_behind(self) -> bool:
         """Whether the database was set back and not dealt with since. Notes of earlier epochs were dealt with."""
-        return self.marked or self.epoch < self.known or self.missing > 0
+        return self.marked or self.epoch < self.known_epoch or self.missing > 0
 
 
-async def compare(session: ReadSession, outside: KnownNotes, *, known: int = 1) -> EpochComparison:
-    """Compare a database with the notes known outside it, and with the highest epoch otherwise known (`known`)."""
+async def compare(session: ReadSession, outside: KnownNotes, *, known_epoch: int = 1) -> EpochComparison:
+    """Compare a database with the notes known outside it, and with the highest epoch otherwise known."""
     epoch, began = await _epoch(session)
     # A process learns of a new epoch within a second: what it notes meanwhile bears the previous epoch.
     since = [each for each in outside.notes if each.epoch == epoch or (began is not None and each.at > began)]
@@ -242,7 +242,7 @@ async def compare(session: ReadSession, outside: KnownNotes, *, known: int = 1) 
     wanted = {each.id for each in since if each.note.kind != NoteKind.EPOCH}
     wanted = wanted.union(*(each.ids for each in outside.seen if each.epoch == epoch))
     missing = len(wanted - await held_ids(session, wanted))
-    highest = max([known, *(each.epoch for each in outside.notes), *(each.epoch for each in outside.seen)])
+    highest = max([known_epoch, *(each.epoch for each in outside.notes), *(each.epoch for each in outside.seen)])
     return EpochComparison(epoch, highest, missing, await is_marked(session, epoch))
 
 
@@ -258,13 +258,13 @@ async def mark(session: WriteSession, epoch: int) -> None:
     await session.execute(put, {"name": f"set back {epoch}"})
 
 
-async def begin_epoch(session: WriteSession, begun: NewEpoch, *, known: int = 1) -> int:
+async def begin_epoch(session: WriteSession, begun: NewEpoch, *, known_epoch: int = 1) -> int:
     """Begin the next epoch, later than the database's and than the highest known outside it; return its number.
 
     An epoch that the database has lost had notes, which the database would lack again under the same number.
     """
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau epoch'))"))
-    number = max(await load_epoch(session), known) + 1
+    number = max(await load_epoch(session), known_epoch) + 1
     await session.execute(
         insert(deployment_epoch).values(
             number=number,
@@ -357,11 +357,11 @@ async def take_up(session: WriteSession, *, left_for: timedelta | None) -> dict[
         waiting = waiting.with_for_update()
     else:
         waiting = waiting.where(journal_note.c.put_at <= func.now() - left_for).with_for_update(skip_locked=True)
-    found = {row.id: row.line for row in await session.execute(waiting)}
-    if found:
-        taken = update(journal_note).where(journal_note.c.id.in_(found)).values(put_at=func.now())
-        await session.execute(taken)  # on rows that it already holds
-    return found
+    lines = {row.id: row.line for row in await session.execute(waiting)}
+    if lines:
+        statement = update(journal_note).where(journal_note.c.id.in_(lines)).values(put_at=func.now())
+        await session.execute(statement)  # on rows that it already holds
+    return lines
 
 
 _KEPT: Final = text(
@@ -379,5 +379,5 @@ async def mark_kept(session: WriteSession, ids: Sequence[UUID]) -> None:
 
 async def held_ids(session: ReadSession, ids: Collection[UUID]) -> frozenset[UUID]:
     """Return which of these notes a database holds; it then also holds what they are about."""
-    found = text("SELECT id FROM journal_note WHERE id = ANY(CAST(:ids AS uuid[]))")
-    return frozenset((await session.execute(found, {"ids": list(ids)})).scalars()) if ids else frozenset()
+    query = text("SELECT id FROM journal_note WHERE id = ANY(CAST(:ids AS uuid[]))")
+    return frozenset((await session.execute(query, {"ids": list(ids)})).scalars()) if ids else frozenset()

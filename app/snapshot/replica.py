@@ -179,7 +179,7 @@ class Replica:
         self._latest = 0.0
 
     def committed(self, changes: Collection[tuple[int, bytes]], *, replies: bool = True) -> None:
-        """Forget what this process has committed, and wake the other replicas, which reply to it or in their rows."""
+        """Forget what was committed here, and wake other replicas, which answer here (`replies`) or by their rows."""
         self.drop(changes)
         self._notifier.poke(self.feed.incarnation if replies and self.feed.server is not None else None)
 

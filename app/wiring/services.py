@@ -148,7 +148,7 @@ def _memory(settings: Settings, fence: Fence, by: DecidedBy, uses: Uses, check: 
         synchronous=is_synchronous(settings),
     )
     pool = ReadPool(url, pool_limits(settings))
-    replica = Replica(plan, fence.database, pool, uses, check.known if check is not None else _no_token)
+    replica = Replica(plan, fence.database, pool, uses, check.remembered if check is not None else _no_token)
     return Memory(replica, by, RememberedDecisions(settings.cache_subjects))
 
 

@@ -142,17 +142,17 @@ async def test_a_withdrawn_key_takes_its_tokens_with_it(provider):
         check.withdrawn = told.append
         text = provider.token()
         await shown(check, text)
-        assert check.known(key_digest(text))
+        assert check.remembered(key_digest(text))
         provider.rotate()
         clock.at += RHYTHM.refresh
         await issuer.refresh()
         assert told == []
-        assert check.known(key_digest(text))
+        assert check.remembered(key_digest(text))
         provider.publish(provider.key)
         clock.at += RHYTHM.refresh
         await issuer.refresh()
         assert [len(keys) for keys in told] == [1]
-        assert check.known(key_digest(text)) is None
+        assert check.remembered(key_digest(text)) is None
         assert await why_of(shown(check, text)) == "key"
 
 

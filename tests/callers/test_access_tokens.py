@@ -91,7 +91,7 @@ def test_nobody_is_let_in_by_a_token_alone(shared, provider):
 )
 def test_a_bad_token_is_refused_alike(shared, provider, spoil):
     """Whatever is wrong with a token, each way in answers the same 401, which does not say what it was."""
-    if not _services(shared).token_check.known(b""):
+    if not _services(shared).token_check.remembered(b""):
         _register(shared, provider, "bea")
     assert _statuses(shared, provider.token("bea")) == [200, 200, 200]
     token = spoil(provider)

@@ -119,7 +119,7 @@ def test_no_file_proves_nothing(capsys):
 def test_a_run_names_only_the_keys_that_a_case_expects(wrong):
     """Keys that a case leaves out are neither compared nor shown."""
     failures = run(read_file(wrong))
-    assert [sorted(failure.got) == sorted(failure.expected) for failure in failures] == [True, True]
+    assert [sorted(failure.actual) == sorted(failure.expected) for failure in failures] == [True, True]
 
 
 LINES = GOLDEN.read_text().splitlines(keepends=True)

@@ -229,7 +229,7 @@ def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, shared_da
     api.decide(busy, "ads", "refused")
     at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     eventually(lambda: datetime.now(UTC) > at)
-    earlier, first = KeyClaims.told, list[Any]()
+    earlier, first = KeyClaims.outcomes, list[Any]()
 
     def held_by_another(claims: KeyClaims, session: Any, lead: Any) -> Any:
         claimed = dict(earlier(claims, session, lead))
@@ -247,7 +247,7 @@ def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, shared_da
             first.append(None)
         return done
 
-    monkeypatch.setattr(KeyClaims, "told", held_by_another)
+    monkeypatch.setattr(KeyClaims, "outcomes", held_by_another)
     monkeypatch.setattr(Group, "record", then_let_go)
     items = [grant(busy, "ads", at=at, elements=each) for each in ([["content", "subject_line"], ["content"]] * 2)]
     headers = {"Idempotency-Key": "held"}

@@ -119,7 +119,7 @@ def every(where: Callable[[LoggedDecision], bool], **facts: Callable[[dict[str, 
 
     def change(decisions: Sequence[LoggedDecision]) -> Sequence[LoggedDecision]:
         return [
-            with_facts(one, **{name: make(one.facts.told()) for name, make in facts.items()}) if where(one) else one
+            with_facts(one, **{name: make(one.facts.by_name()) for name, make in facts.items()}) if where(one) else one
             for one in decisions
         ]
 
@@ -133,7 +133,7 @@ def with_facts(decision: LoggedDecision, **facts: object) -> LoggedDecision:
 
 def but(facts: LogFacts, **others: object) -> LogFacts:
     """Those facts, but for some."""
-    return facts_of(**{**facts.told(), **others})
+    return facts_of(**{**facts.by_name(), **others})
 
 
 def facts_of(**facts: Any) -> LogFacts:

@@ -395,7 +395,7 @@ class Group:
         told: dict[Order, Answer | Exception] = {}
         left: list[Order] = []
         waits: set[bytes] = set()
-        claimed = self.claims.told(session, session.lead)
+        claimed = self.claims.outcomes(session, session.lead)
         for one in self.some:
             caller = callers[one.presented.digest, one.caller]
             claim = KeyClaim.OWN if one.call is None else claimed[one.call]

@@ -159,7 +159,7 @@ async def post_proposal(  # noqa: PLR0917 - a body, and the parts that it takes
 
     async def propose(session: WriteSession) -> WaitingView | EpochBody:
         if body.lost is not None:
-            made = await accept_or_propose_restore(session, caller, body.lost, approval, known_epoch=journal.known)
+            made = await accept_or_propose_restore(session, caller, body.lost, approval, known_epoch=journal.max_epoch)
         else:
             periods = {"consent": body.consent, "refusal": body.refusal}
             wanted = {kind: period for kind, period in periods.items() if period is not None}
@@ -198,7 +198,7 @@ async def post_ruling(
         raise CredentialEndedError
 
     async def rule(session: WriteSession) -> ProcessingView | GateProposalView:
-        made = await rule_on(session, caller, body.about, body.ruling(), known_epoch=journal.known)
+        made = await rule_on(session, caller, body.about, body.ruling(), known_epoch=journal.max_epoch)
         if isinstance(made, GateProposal):
             return GateProposalView.of(made)
         return processing_now(made, await session.now())

@@ -101,8 +101,8 @@ async def _epoch(session: "ReadSession", settings: "Settings") -> CheckResult:
     if diff.is_behind:
         return wrong(
             "restores",
-            f"the database was set back: epoch {diff.epoch} of {diff.known}, {diff.missing} of the journal's last "
-            "notes not held",
+            f"the database was set back: epoch {diff.epoch} of {diff.known_epoch}, {diff.missing} of the journal's "
+            "last notes not held",
             "run `sceau recovery check`, then `sceau recovery replay` (docs/recovery.md)",
         )
     return ok(

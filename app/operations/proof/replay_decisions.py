@@ -298,7 +298,7 @@ def _register_in_time(records: Mapping[str, ProcessingRecord], told: Shape, at: 
 
 
 def _compare(report: ReplayReport, row: LoggedDecision, again: Mapping[str, Any]) -> None:
-    differs, told = {}, {**row.facts.told(), "heard in time": True}
+    differs, told = {}, {**row.facts.by_name(), "heard in time": True}
     for name, now in again.items():
         logged = told[name]
         if logged != now:

@@ -61,7 +61,7 @@ async def accept_restore(session: WriteSession, begun: NewEpoch, *, known: int =
 
     Every process of the deployment looks at the database again within a second or two, and answers from it then.
     """
-    number = await begin_epoch(session, begun, known=known)
+    number = await begin_epoch(session, begun, known_epoch=known)
     told = {"epoch": number, "replayed": begun.replayed, "by_hand": begun.by_hand}
     await record_act(session, ActKind.RESTORE_ACCEPTED, begun.by, Target(), told)
     return number

@@ -461,7 +461,7 @@ async def _approve(session: WriteSession, asked: ActRequest) -> DoneAct:
     desk.caller.require_processing(body.processing)
     if await desk.services.journal.has_ended(desk.caller.id, desk.who.credential):  # a backup brought its key back
         raise CredentialEndedError
-    await rule_on(session, desk.caller, body.about, body.ruling(), known_epoch=desk.services.journal.known)
+    await rule_on(session, desk.caller, body.about, body.ruling(), known_epoch=desk.services.journal.max_epoch)
     of_a_version = body.processing is not None
     done = "approve" if body.approved else "reject"
     back = f"{Room.REGISTER.path}/{body.processing}" if of_a_version else Room.REGISTER.path

@@ -109,9 +109,9 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
                     "it says of itself that it is of another log, or ends elsewhere, than its checkpoint"
                 )
             later = _later(bag, keys, head, report)
-            for each in (head, later.head):
-                if each is not None and trusted:  # signed by the bundle's own keys alone, it proves nothing
-                    beside.known.add(str(path), each)
+            for signed in (head, later.head):
+                if signed is not None and trusted:  # signed by the bundle's own keys alone, it proves nothing
+                    beside.known.add(str(path), signed)
             anchors = anchors_of(bag, str(path), trust)
             kept = _kept(beside, str(path), keys, about["origin"], report, is_trusted=bool(trusted))
             acts = [each for some in beside.acts.values() for each in some if each.origin == about["origin"]]

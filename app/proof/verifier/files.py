@@ -155,13 +155,13 @@ def check_list(bag: zipfile.ZipFile, report: Findings) -> tuple[str, dict[str, s
     folders = {name[:at] for name in named for at, each in enumerate(name) if each == "/"}
     # A name that unpacks to another place, or over another file, would have an auditor's tools see something else.
     odd = [
-        each.filename
-        for each in bag.infolist()
-        if (each.filename not in _TAGS and _NAME.fullmatch(each.filename) is None)
-        or each.filename != each.orig_filename
-        or not _is_plain(each.extra)
-        or each.filename in folders
-        or each.filename not in named
+        info.filename
+        for info in bag.infolist()
+        if (info.filename not in _TAGS and _NAME.fullmatch(info.filename) is None)
+        or info.filename != info.orig_filename
+        or not _is_plain(info.extra)
+        or info.filename in folders
+        or info.filename not in named
     ]
     shown = [name[:_LONGEST_NAME] for name in sorted(odd)[:_SHOWN_NAMES]]
     report.wrong += [f"{name!r}: no file of a bundle has such a name" for name in shown]
