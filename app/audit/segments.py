@@ -87,7 +87,7 @@ class LogFacts(Struct, frozen=True, gc=False):
     relied: bytes | None
 
     def by_name(self) -> dict[str, Any]:
-        """Return all of it by name, the shape's members first."""
+        """Return the facts by name, the shape's members first."""
         members = {**asdict(self.shape), **asdict(self)}
         del members["shape"]
         return members

@@ -240,7 +240,7 @@ class KeyFetcher:
         return document
 
     async def _within(self, request: Awaitable[Answered]) -> Answered:
-        """Return what was asked for, within the deadline."""
+        """Return what a request is answered, within the deadline."""
         try:
             async with asyncio.timeout(self.seconds):
                 return await request

@@ -400,7 +400,7 @@ def _reading(statement: Collection | None, at: datetime) -> AgeBand | None:
 
 
 def _counts(statement: Collection, current: Collection, heard: Iterable[Collection], when: datetime) -> bool:
-    """Return whether a statement takes the place of what was known when it was made, after all that was heard."""
+    """Return whether a statement takes the place of the current one when it is made, after those heard before."""
     before = _reading(current, when)
     repeats = statement.under_15_until is None and statement.age_weight <= current.age_weight
     says_the_same = repeats and _reading(statement, when) is before

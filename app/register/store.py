@@ -456,5 +456,5 @@ def _invalidation(row: Row[Any]) -> InvalidationRecord:
 
 
 def next_number(invalidations: Sequence[InvalidationRecord]) -> int:
-    """Return the number of the next one: numbers are not given again."""
+    """Return the number of the next invalidation: numbers are not given again."""
     return max((each.number for each in invalidations), default=0) + 1

@@ -188,11 +188,11 @@ class LastKnown:
         return None if self._ahead is None else boot_seconds() + self._ahead
 
     def remember_caller(self, digest: bytes, holder: Authenticated | None, began: float) -> None:
-        """Remember what a credential was found to be; None: it is not in force.
+        """Remember the holder of a credential; None: the credential is not in force.
 
         Args:
             digest: the digest of the credential.
-            holder: the caller that was found, or None.
+            holder: the caller that the credential was found to belong to, or None.
             began: the time (CLOCK_BOOTTIME) before the read. If some caller has changed since, the read may have been
                 overtaken: its caller is not kept, and one that it contradicts is forgotten. Minus infinity for a read
                 that nothing proves.
@@ -313,7 +313,7 @@ class HeldOrKnown(LastKnown):
         self._held_callers, self._held_register, self._feed = callers, register, feed
 
     def remember_caller(self, digest: bytes, holder: Authenticated | None, began: float) -> None:
-        """Remember what a credential was found to be, and drop a record that says otherwise, or that no lease holds."""
+        """Remember the holder of a credential, and drop a record that says otherwise, or that no lease holds."""
         record = self._held_callers.get(digest)
         if record is not None and (holder is None or not self._feed.lease.held() or not _is_of(record, holder)):
             self._held_callers.drop(digest)
@@ -351,13 +351,13 @@ class HeldOrKnown(LastKnown):
 
 
 def _is_of(record: CallerRecord, holder: Authenticated) -> bool:
-    """Return whether a record says the same of a credential as what was found."""
+    """Return whether a record names the same caller, and the same end, as the holder of a credential."""
     ends = math.inf if holder.until is None else holder.until.timestamp()
     return record.caller == holder.caller and record.until == ends
 
 
 def _overlapped(fact: Fact[_Value], began: float, *, is_same: bool) -> Fact[_Value]:
-    """Return what is known after a read that began at that time and overlapped the one before it, or a change."""
+    """Return a fact after a read that began at that time and overlapped the read before it, or a change."""
     return Fact(fact.value if is_same else None, max(fact.age, began), boot_seconds())
 
 

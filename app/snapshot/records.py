@@ -156,7 +156,7 @@ class CallerRecord:
 
 
 def caller_record(holder: Authenticated | None, uses: Uses) -> CallerRecord:
-    """Return the record for what a credential was found to be."""
+    """Return the record of a credential's holder, or of a credential that is not in force (None)."""
     if holder is None:
         return CallerRecord(None)
     until = holder.until.timestamp() if holder.until is not None else math.inf

@@ -150,7 +150,7 @@ def _check_contents(bag: zipfile.ZipFile, entries: "_Entries", later: "_Later", 
 
 
 def _add(files: Future[Findings] | None, report: Findings) -> None:
-    """Wait for the check of the files, and put its report before the others."""
+    """Wait for the check of the files, and put its findings before the others."""
     if files is not None:
         report.wrong[:0], report.checked[:0] = files.result().wrong, files.result().checked
 
