@@ -64,8 +64,8 @@ class DecisionSearch(WireModel):
 
     @model_validator(mode="after")
     def _invalidation_stands_alone(self) -> Self:
-        given = self.model_fields_set - {"page"}
-        if self.invalidation is not None and (self.processing is None or given != {"processing", "invalidation"}):
+        members = self.model_fields_set - {"page"}
+        if self.invalidation is not None and (self.processing is None or members != {"processing", "invalidation"}):
             raise at_fault("invalidation", "is given with processing, and with nothing else that narrows the list")
         return self
 
@@ -141,18 +141,18 @@ async def post_decision_search(
         reason=body.reason,
         id=body.id,
     )
-    asked = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
-    before = read_cursor(deployment.pseudonyms, asked, body.page.cursor)
+    query_text = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
+    before = read_cursor(deployment.pseudonyms, query_text, body.page.cursor)
     async with database.write(at_once=True) as session:
         if body.processing is not None and body.invalidation is not None:
             struck, limit = (body.processing, body.invalidation), body.page.limit
-            found = await list_relying_permits(session, caller, *struck, before, limit)
+            page = await list_relying_permits(session, caller, *struck, before, limit)
         else:
-            found = await search_decisions(session, deployment, caller, query, before=before, limit=body.page.limit)
+            page = await search_decisions(session, deployment, caller, query, before=before, limit=body.page.limit)
     return DecisionsPage(
-        items=[LoggedBody.model_validate(row_of(each, bytes.hex)) for each in found.items],
-        next_cursor=write_cursor(deployment.pseudonyms, asked, found.before),
-        looked_back_to=found.looked_back_to,
+        items=[LoggedBody.model_validate(row_of(each, bytes.hex)) for each in page.items],
+        next_cursor=write_cursor(deployment.pseudonyms, query_text, page.before),
+        looked_back_to=page.looked_back_to,
     )
 
 
@@ -225,8 +225,8 @@ async def post_trail_search(
         since=body.since,
         until=body.until,
     )
-    asked = f"trail {caller.id} {body.model_dump_json(exclude={'page'})}"
-    before = read_cursor(deployment.pseudonyms, asked, body.page.cursor)
+    query_text = f"trail {caller.id} {body.model_dump_json(exclude={'page'})}"
+    before = read_cursor(deployment.pseudonyms, query_text, body.page.cursor)
     async with database.write() as session:
         page = await read_audit_trail(
             session,
@@ -239,7 +239,7 @@ async def post_trail_search(
         )
     return ActsPage(
         items=[_act(each) for each in page.items],
-        next_cursor=write_cursor(deployment.pseudonyms, asked, page.next_before),
+        next_cursor=write_cursor(deployment.pseudonyms, query_text, page.next_before),
     )
 
 

@@ -215,16 +215,16 @@ def key_body(view: CallerView) -> KeyBody:
 def rotated_body(rotated: Rotated) -> RotatedBody:
     """The wire form of a rotation, with the new key."""
     made = rotated.made
-    before = [_one(each, None) for each in rotated.before]
-    return RotatedBody(id=made.caller.id, key=made.secret, made=_one(made.key, None), before=before)
+    before = [_one_key(each, None) for each in rotated.before]
+    return RotatedBody(id=made.caller.id, key=made.secret, made=_one_key(made.key, None), before=before)
 
 
-def _one(key: ApiKey, used: datetime | None) -> OneKey:
+def _one_key(key: ApiKey, used: datetime | None) -> OneKey:
     return OneKey(**as_columns(key), last_used_at=used)
 
 
 def _members(view: CallerView) -> dict[str, Any]:
-    keys = [_one(key, view.uses.get(key.id)) for key in view.keys]
+    keys = [_one_key(key, view.uses.get(key.id)) for key in view.keys]
     return {**as_columns(view.caller), "last_used_at": view.last_used_at, "keys": keys}
 
 
@@ -250,7 +250,7 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
     responses=problems(_FORBIDDEN, _TAKEN),
     openapi_extra={
         "requestBody": {
-            "content": {"application/json": {"examples": {told: {"value": one} for told, one in NEW_KEYS.items()}}}
+            "content": {"application/json": {"examples": {name: {"value": value} for name, value in NEW_KEYS.items()}}}
         }
     },
 )
@@ -268,8 +268,8 @@ async def post_key(body: NewKey, by: Deciding, writer: WriterDep, token_check: T
         else:
             caller = await register_identity(session, by, body.wanted(), body.identity.identity(), token_check)
         unregistered = await find_unregistered(session, caller)
-    told = _members(CallerView(caller, [made.key] if made else [], {}))
-    return NewKeyBody(**told, key=made.secret if made else None, unregistered=unregistered or None)
+    members = _members(CallerView(caller, [made.key] if made else [], {}))
+    return NewKeyBody(**members, key=made.secret if made else None, unregistered=unregistered or None)
 
 
 @router.get("/v1/keys", summary="List keys", responses=problems())
@@ -285,14 +285,14 @@ async def get_keys(  # noqa: PLR0917 - a filter and a page
 
     A caller that is limited to some processings sees the callers that are limited to the same or fewer.
     """
-    asked = f"keys {caller.id} {only}"
-    after = read_cursor(pseudonyms, asked, cursor)
+    query_text = f"keys {caller.id} {only}"
+    after = read_cursor(pseudonyms, query_text, cursor)
     async with database.read() as session:
-        found = await list_callers(session, caller, after=after, limit=limit + 1, only=only)
-    page = found[:limit]
+        views = await list_callers(session, caller, after=after, limit=limit + 1, only=only)
+    page = views[:limit]
     return KeysPage(
         items=[key_body(each) for each in page],
-        next_cursor=write_cursor(pseudonyms, asked, page[-1].caller.id if len(found) > limit else None),
+        next_cursor=write_cursor(pseudonyms, query_text, page[-1].caller.id if len(views) > limit else None),
     )
 
 

@@ -149,15 +149,15 @@ async def _ask(services: Services, need: Need) -> str | None:
 
 def _ready(services: Services, notes: list[str]) -> Ready:
     memory, check = services.memory, services.token_check
-    told = {"issuers": list(issuer_states(check)) if check is not None else [], "notes": notes}
+    members = {"issuers": list(issuer_states(check)) if check is not None else [], "notes": notes}
     if memory is None:
         status = "degraded" if services.outage.lasts or services.fence.behind else "ready"
-        return Ready.model_validate({**told, "status": status, "mode": "strict", "leased": False})
-    asked, leased = memory.hits + memory.misses, memory.replica.lease.held()
-    told |= {"lag_seconds": round(memory.replica.lag(), 3) if leased else None}
-    told |= {"hit_rate": round(memory.hits / asked, 4) if asked else None}
+        return Ready.model_validate({**members, "status": status, "mode": "strict", "leased": False})
+    looks, leased = memory.hits + memory.misses, memory.replica.lease.held()
+    members |= {"lag_seconds": round(memory.replica.lag(), 3) if leased else None}
+    members |= {"hit_rate": round(memory.hits / looks, 4) if looks else None}
     return Ready.model_validate(
-        {**told, "status": "ready" if leased else "degraded", "mode": "leased", "leased": leased}
+        {**members, "status": "ready" if leased else "degraded", "mode": "leased", "leased": leased}
     )
 
 

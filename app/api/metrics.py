@@ -52,10 +52,10 @@ def _family(
 ) -> Metric:
     """A family of metrics with its numbers, by the words of its labels."""
     about, *labels = FAMILIES[name]
-    told = kind(name, about, labels=labels)
+    family = kind(name, about, labels=labels)
     for words, number in numbers.items():
-        told.add_metric(words, number)
-    return told
+        family.add_metric(words, number)
+    return family
 
 
 def _gauge(name: str, number: float) -> Metric:
@@ -74,7 +74,7 @@ def database_metrics(condition: DatabaseCondition | None, *, durable: bool = Tru
     yield _gauge("sceau_database_up", condition is not None)
     if condition is None:
         return
-    told = {
+    gauges = {
         "sceau_database_primary": condition.is_primary,
         "sceau_database_timeline": condition.timeline,
         "sceau_database_waits_for_standby": condition.waits_for_standby,
@@ -84,10 +84,10 @@ def database_metrics(condition: DatabaseCondition | None, *, durable: bool = Tru
     }
     if condition.archives:
         at = condition.archived_at
-        told["sceau_database_archived_timestamp_seconds"] = 0.0 if at is None else at.timestamp()
+        gauges["sceau_database_archived_timestamp_seconds"] = 0.0 if at is None else at.timestamp()
         failures: dict[tuple[str, ...], float] = {(): condition.archive_failures}
         yield _family(CounterMetricFamily, "sceau_database_archive_failures", failures)
-    yield from (_gauge(name, number) for name, number in told.items() if number is not None)
+    yield from (_gauge(name, number) for name, number in gauges.items() if number is not None)
 
 
 def watch_replica(services: Services) -> None:

@@ -53,12 +53,12 @@ PATTERNS: Final[Mapping[str, str]] = {
 def _objects(node: Any) -> Iterator[dict[Any, Any]]:  # noqa: ANN401 - any part of a JSON document
     """Yield every object in a part of the document, the inner ones first, and none of examples."""
     if isinstance(node, list):
-        for each in node:
-            yield from _objects(each)
+        for item in node:
+            yield from _objects(item)
     elif isinstance(node, dict):
-        for name, each in node.items():
+        for name, value in node.items():
             if name not in {"example", "examples"}:
-                yield from _objects(each)
+                yield from _objects(value)
         yield node
 
 
@@ -69,19 +69,19 @@ def tell_patterns(document: dict[str, Any]) -> None:
         if isinstance(pattern, str):
             _add(node, PATTERNS.get(pattern, ""))
         if "in" in node and isinstance(node.get("schema"), dict):  # the page shows a parameter's own description
-            for found in _patterns(node["schema"]):
-                _add(node, PATTERNS.get(found, ""))
+            for inner in _patterns(node["schema"]):
+                _add(node, PATTERNS.get(inner, ""))
 
 
 def tell_words(operation: dict[str, Any], schemas: Mapping[str, Schema]) -> None:
     """Add to an operation's description which words each member of its body accepts, in place."""
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    found = dict(words_of(body, schemas)) if body is not None else {}
-    if found:
+    accepted = dict(words_of(body, schemas)) if body is not None else {}
+    if accepted:
         # They are shown as a list, because a table is wider than the page on a telephone.
-        rows = [f"- `{member}`: {', '.join(f'`{word}`' for word in words)}" for member, words in found.items()]
-        told = "\n".join(["Words that members of the body take:", "", *rows])
-        operation["description"] = f"{operation.get('description', '')}\n\n{told}".strip()
+        rows = [f"- `{member}`: {', '.join(f'`{word}`' for word in words)}" for member, words in accepted.items()]
+        text = "\n".join(["Words that members of the body take:", "", *rows])
+        operation["description"] = f"{operation.get('description', '')}\n\n{text}".strip()
 
 
 def words_of(
@@ -95,26 +95,26 @@ def words_of(
         return
     if "enum" in schema:
         yield member, [str(word) for word in schema["enum"]]
-    for each in [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())]:
-        yield from words_of(each, schemas, member, above)
+    for subschema in [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())]:
+        yield from words_of(subschema, schemas, member, above)
     if isinstance(schema.get("items"), dict):
         yield from words_of(schema["items"], schemas, member, above)
-    for name, each in schema.get("properties", {}).items():
-        yield from words_of(each, schemas, f"{member}.{name}".lstrip("."), above)
+    for name, subschema in schema.get("properties", {}).items():
+        yield from words_of(subschema, schemas, f"{member}.{name}".lstrip("."), above)
 
 
 def _patterns(schema: Schema) -> Iterator[str]:
     if isinstance(schema.get("pattern"), str):
         yield schema["pattern"]
-    for each in schema.get("anyOf", ()):
-        yield from _patterns(each)
+    for subschema in schema.get("anyOf", ()):
+        yield from _patterns(subschema)
 
 
-def _add(node: dict[str, Any], told: str) -> None:
+def _add(node: dict[str, Any], text: str) -> None:
     description = str(node.get("description", "")).strip()
-    if told and told not in description:
+    if text and text not in description:
         end = "" if not description or description.endswith((".", "!", "?")) else "."
-        node["description"] = f"{description}{end} {told}".strip()
+        node["description"] = f"{description}{end} {text}".strip()
 
 
 # The examples are real answers: the application gave each of them, and `answers.json` keeps them.
@@ -144,7 +144,7 @@ def show_answers(operation: dict[str, Any]) -> None:
 
 
 _SCOPES: Final = "\n".join(
-    ("| Scope | Lets a caller |", "|---|---|", *(f"| `{scope}` | {told} |" for scope, told in SCOPE_TOLD.items()))
+    ("| Scope | Lets a caller |", "|---|---|", *(f"| `{scope}` | {meaning} |" for scope, meaning in SCOPE_TOLD.items()))
 )
 DESCRIPTION: Final = """
 May this processing analyse this correspondence for this user? (CPCE art. L32-3). *Authorize* with a key, then, in
@@ -204,14 +204,14 @@ def link_answers(operation: dict[str, Any]) -> None:
     for status, response in operation["responses"].items():
         example = response.get("content", {}).get("application/json", {}).get("example")
         own = operation["operationId"]
-        for other, parameters in {**_LINKS.get(own, {}), **_LINKS.get(f"{own} {status}", {})}.items():
+        for target, parameters in {**_LINKS.get(own, {}), **_LINKS.get(f"{own} {status}", {})}.items():
             places = [each for each in parameters.values() if each.startswith("/")]
             if status.startswith("2") and all(_stands(place, example) for place in places):
-                told = {
+                arguments = {
                     name: f"$response.body#{place}" if place.startswith("/") else place
                     for name, place in parameters.items()
                 }
-                response.setdefault("links", {})[other] = {"operationId": other, "parameters": told}
+                response.setdefault("links", {})[target] = {"operationId": target, "parameters": arguments}
 
 
 def _stands(pointer: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
@@ -262,8 +262,8 @@ def _share_refusals(document: dict[str, Any], refused: Sequence[tuple[dict[str, 
         alike.setdefault(f"{status} {json.dumps(responses[status], sort_keys=True)}", []).append(responses)
     shared = document["components"].setdefault("responses", {})
     numbers = Counter[str]()
-    for told, holders in alike.items():
-        status = told.partition(" ")[0]
+    for text, holders in alike.items():
+        status = text.partition(" ")[0]
         if len(holders) > 1:
             numbers[status] += 1
             name = f"E{status}" + (f"_{numbers[status]}" if numbers[status] > 1 else "")
@@ -284,9 +284,9 @@ def _shorten(document: dict[str, Any]) -> None:
         match node.get("anyOf"):
             case [{"type": str(kind), **one}, {"type": "null"}] if "const" not in one and "enum" not in one:
                 del node["anyOf"]
-                told = one.pop("description", "")
+                description = one.pop("description", "")
                 node.update({"type": [kind, "null"], **one, **node})
-                _add(node, str(told))
+                _add(node, str(description))
         if "in" in node and isinstance(node.get("schema"), dict):
             _shorten_parameter(node, node["schema"])
 

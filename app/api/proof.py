@@ -205,6 +205,6 @@ async def post_export(  # noqa: PLR0917 - a route's parts
     name = body.subject.name()
     logged = await log_about(database, deployment, name)
     async with look() as session:
-        told = await export_subject(session, deployment, caller, name, logged, service=source)
-    content = json.dumps(told, ensure_ascii=False)
+        export = await export_subject(session, deployment, caller, name, logged, service=source)
+    content = json.dumps(export, ensure_ascii=False)
     return Response(content, media_type=_JSON_LD, headers={"Cache-Control": "no-store"})

@@ -60,10 +60,10 @@ class NewSigningKey(RootModel[Annotated[ForWebhooks | ForOneWebhook | ForDecisio
 
     @model_validator(mode="before")
     @classmethod
-    def _known(cls, given: object) -> object:
-        if isinstance(given, dict) and given.get("use") not in _USES:  # pydantic's message would repeat the value
+    def _use_is_known(cls, value: object) -> object:
+        if isinstance(value, dict) and value.get("use") not in _USES:  # pydantic's message would repeat the value
             raise at_fault("use", f"must be one of: {', '.join(_USES)}")
-        return given
+        return value
 
 
 class MadeSigningKey(BaseModel):
@@ -158,12 +158,12 @@ async def post_signing_key(  # noqa: PLR0917 - a body, and the parts that it tak
 async def get_webhook_keys(database: DatabaseDep) -> SigningKeysBody:
     """The Ed25519 keys that sign webhooks now, as Standard Webhooks writes them; empty before the first endpoint."""
     async with database.read() as session:
-        found = await keys_in_force(session, WEBHOOK_KEYS, await session.instant())
+        in_force = await keys_in_force(session, WEBHOOK_KEYS, await session.instant())
     keys = [
         SigningKeyBody(
-            id=each.id, public_key=public_text(each.public), created_at=each.created_at, retires_at=each.retires_at
+            id=key.id, public_key=public_text(key.public), created_at=key.created_at, retires_at=key.retires_at
         )
-        for each in found
+        for key in in_force
     ]
     return SigningKeysBody(keys=keys)
 

@@ -44,7 +44,7 @@ Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-
 Version = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
 
-_SAID: Final = {
+_TEXTS: Final = {
     "fr": NoticeText(
         "Secret des correspondances",
         "# Ce qui est secret\n\nLe contenu, l’identité des correspondants, l’intitulé et les documents joints.\n\n"
@@ -87,15 +87,15 @@ class NoticeTextBody(WireModel):
 class NewNotice(WireModel):
     """A version to publish: French, and English for who reads that."""
 
-    model_config = examples({language: {"title": said.title, "body": said.body} for language, said in _SAID.items()})
+    model_config = examples({language: {"title": text.title, "body": text.body} for language, text in _TEXTS.items()})
 
     fr: NoticeTextBody
     en: NoticeTextBody | None = None
 
     def texts(self) -> dict[str, NoticeText]:
         """The texts of the version, by language."""
-        found = {"fr": self.fr, "en": self.en}
-        return {language: said.text() for language, said in found.items() if said is not None}
+        bodies = {"fr": self.fr, "en": self.en}
+        return {language: body.text() for language, body in bodies.items() if body is not None}
 
 
 class NoticeTextView(RecordView):
@@ -118,10 +118,10 @@ class NoticeView(BaseModel):
     @classmethod
     def of(cls, notice: Notice) -> Self:
         """The wire form of a version."""
-        lacks = {language: list(found) for language, found in lacking(notice.texts).items()}
+        lacks = {language: list(missing) for language, missing in lacking(notice.texts).items()}
         texts = {language: NoticeTextView.of(text) for language, text in notice.texts.items()}
-        told: dict[str, Any] = {"number": notice.number, "published_at": notice.published_at}
-        return cls(**told, to_be_completed=bool(lacks), lacking=lacks, texts=texts)
+        values: dict[str, Any] = {"number": notice.number, "published_at": notice.published_at}
+        return cls(**values, to_be_completed=bool(lacks), lacking=lacks, texts=texts)
 
 
 class OwnNotice(BaseModel):
@@ -165,8 +165,8 @@ class PaperAcknowledgement(WireModel):
         return Shown(self.notice, self.language.value, "")
 
 
-def _whose(given: object) -> str:
-    return "paper" if isinstance(given, dict) and "member" in given else "own"
+def _whose(body: object) -> str:
+    return "paper" if isinstance(body, dict) and "member" in body else "own"
 
 
 Own = Annotated[NewAcknowledgement, Tag("own")]
@@ -176,7 +176,7 @@ Paper = Annotated[PaperAcknowledgement, Tag("paper")]
 class StaffAcknowledgement(RootModel[Annotated[Own | Paper, Discriminator(_whose)]]):
     """The caller's own acknowledgement, or with `member` one that a member signed on paper."""
 
-    model_config = examples({"notice": 2, "language": "fr", "text_sha256": _SAID["fr"].sha256})
+    model_config = examples({"notice": 2, "language": "fr", "text_sha256": _TEXTS["fr"].sha256})
 
 
 class AcknowledgementView(BaseModel):
@@ -194,9 +194,9 @@ class AcknowledgementView(BaseModel):
     rotated_by_other: bool = Field(description=_ROTATED)
 
     @classmethod
-    def of(cls, told: MarkedAcknowledgement) -> Self:
+    def of(cls, marked: MarkedAcknowledgement) -> Self:
         """The wire form of an acknowledgement."""
-        return cls(**asdict(told.acknowledgement), rotated_by_other=told.rotated_by_other)
+        return cls(**asdict(marked.acknowledgement), rotated_by_other=marked.rotated_by_other)
 
 
 class MemberStatus(StrEnum):
@@ -276,10 +276,10 @@ class CoverageView(BaseModel):
     @classmethod
     def of(cls, coverage: Coverage, page: list[Covered], next_cursor: str | None) -> Self:
         """The wire form of the coverage, with one page of its members."""
-        told: dict[str, Any] = {"notice": coverage.notice.number, "published_at": coverage.notice.published_at}
-        items = [CoveredView.of(each) for each in page]
-        told |= {"counts": dict(coverage.counts), "rotated_by_other": coverage.rotated_by_other}
-        return cls(**told, items=items, next_cursor=next_cursor)
+        values: dict[str, Any] = {"notice": coverage.notice.number, "published_at": coverage.notice.published_at}
+        items = [CoveredView.of(covered) for covered in page]
+        values |= {"counts": dict(coverage.counts), "rotated_by_other": coverage.rotated_by_other}
+        return cls(**values, items=items, next_cursor=next_cursor)
 
 
 router = strict_router("staff")
@@ -326,12 +326,12 @@ async def get_notices(caller: Person, database: DatabaseDep, staff_page: StaffPa
         caller.require_processing(None)
     async with database.read() as session:
         page = NoticesPage(items=[NoticeView.of(each) for each in await load_notices(session)])
-        found = await read_own_standing(session, caller) if is_person else None
-    if found is not None and found.notice is not None:
+        own = await read_own_standing(session, caller) if is_person else None
+    if own is not None and own.notice is not None:
         page.own = OwnNotice(
-            standing=standing(found.notice.number, found.acknowledged),
-            acknowledged=found.acknowledged,
-            acknowledged_at=found.acknowledged_at,
+            standing=standing(own.notice.number, own.acknowledged),
+            acknowledged=own.acknowledged,
+            acknowledged_at=own.acknowledged_at,
             page=staff_page,
         )
     return page
@@ -354,17 +354,17 @@ async def post_staff_acknowledgement(body: StaffAcknowledgement, caller: Person,
     a member without access signed on paper, which needs the scope `staff:write`, for every processing. Keep the paper,
     with the version's text.
     """
-    told = body.root
-    if isinstance(told, PaperAcknowledgement):
+    statement = body.root
+    if isinstance(statement, PaperAcknowledgement):
         caller.require(Scope.STAFF_WRITE)
         caller.require_processing(None)
 
     async def acknowledge(session: WriteSession) -> AcknowledgementView:
-        if isinstance(told, PaperAcknowledgement):
-            found = await record_paper(session, caller, told.member, told.shown(), told.acknowledged_at)
+        if isinstance(statement, PaperAcknowledgement):
+            marked = await record_paper(session, caller, statement.member, statement.shown(), statement.acknowledged_at)
         else:
-            found = await acknowledge_notice(session, caller, told.shown(), AcknowledgementMethod.API)
-        return AcknowledgementView.of(found)
+            marked = await acknowledge_notice(session, caller, statement.shown(), AcknowledgementMethod.API)
+        return AcknowledgementView.of(marked)
 
     return await write.perform(caller, 201, acknowledge)
 
@@ -381,18 +381,18 @@ async def get_coverage(  # noqa: PLR0917 - two filters and a page
     cursor: Cursor = None,
 ) -> CoverageView:
     """Members by standing: acknowledged, outdated (an older version), missing (none), left. The counts are of all."""
-    asked = f"staff coverage {caller.id} {only} {member}"
-    after = read_cursor(pseudonyms, asked, cursor)
+    query_text = f"staff coverage {caller.id} {only} {member}"
+    after = read_cursor(pseudonyms, query_text, cursor)
     async with database.read() as session:
         coverage = await read_staff_coverage(session, vault)
-        known = await read_acknowledgements(session, member) if member is not None else ()
+        acknowledgements = await read_acknowledgements(session, member) if member is not None else ()
     wanted = [each for each in coverage.members if only in {None, each.standing} and member in {None, each.id}]
     rest = [each for each in wanted if after is None or each.id > after]
     page, more = rest[:limit], len(rest) > limit
-    told = CoverageView.of(coverage, page, write_cursor(pseudonyms, asked, page[-1].id if more else None))
-    for each in told.items if member is not None else ():
-        each.acknowledgements = [AcknowledgementView.of(one) for one in known]
-    return told
+    view = CoverageView.of(coverage, page, write_cursor(pseudonyms, query_text, page[-1].id if more else None))
+    for item in view.items if member is not None else ():
+        item.acknowledgements = [AcknowledgementView.of(marked) for marked in acknowledgements]
+    return view
 
 
 @router.post(

@@ -92,9 +92,9 @@ class EndpointChange(WireModel):
 
     def changes(self) -> dict[str, Any]:
         """The properties that change; null stands for every one of `types` and `processings`, else for no change."""
-        said = {name: value for name, value in _properties(self).items() if name in self.model_fields_set}
-        given = {name: value for name, value in said.items() if value is not None or name in {"types", "processings"}}
-        return {**given, "status": EndpointStatus(self.status)} if self.status is not None else given
+        sent = {name: value for name, value in _properties(self).items() if name in self.model_fields_set}
+        changes = {name: value for name, value in sent.items() if value is not None or name in {"types", "processings"}}
+        return {**changes, "status": EndpointStatus(self.status)} if self.status is not None else changes
 
 
 def _properties(body: NewEndpoint | EndpointChange) -> dict[str, Any]:
@@ -195,8 +195,8 @@ class Queued(BaseModel):
 
 def endpoint_body(endpoint: Endpoint, status: Status | None = None) -> EndpointBody:
     """The wire form of an endpoint."""
-    told = as_columns(endpoint)
-    return EndpointBody.model_validate({**told, "status": status or told["status"]})
+    columns = as_columns(endpoint)
+    return EndpointBody.model_validate({**columns, "status": status or columns["status"]})
 
 
 def delivery_body(delivery: Delivery, attempts: Sequence[Attempt] | None = None) -> DeliveryBody:
@@ -403,19 +403,19 @@ async def get_deliveries(  # noqa: PLR0917 - a filter and a page
 
     Of one `event`, every attempt too: when, what the receiver answered or what went wrong, and how long it took.
     """
-    asked = f"deliveries {caller.id} {identifier} {status} {event}"
-    after = read_cursor(pseudonyms, asked, cursor)
+    query_text = f"deliveries {caller.id} {identifier} {status} {event}"
+    after = read_cursor(pseudonyms, query_text, cursor)
     async with database.read() as session:
         await find_webhook(session, caller, identifier)
         if event is not None:
-            one = await find_delivery(session, identifier, event)
-            wanted = one is not None and status in {None, one[0].status}
-            return DeliveriesPage(items=[delivery_body(*one)] if one is not None and wanted else [])
-        found = await list_deliveries(session, identifier, status=status, after=after, limit=limit + 1)
-    page = found[:limit]
+            delivery = await find_delivery(session, identifier, event)
+            wanted = delivery is not None and status in {None, delivery[0].status}
+            return DeliveriesPage(items=[delivery_body(*delivery)] if delivery is not None and wanted else [])
+        deliveries = await list_deliveries(session, identifier, status=status, after=after, limit=limit + 1)
+    page = deliveries[:limit]
     return DeliveriesPage(
         items=[delivery_body(each) for each in page],
-        next_cursor=write_cursor(pseudonyms, asked, page[-1].event if len(found) > limit else None),
+        next_cursor=write_cursor(pseudonyms, query_text, page[-1].event if len(deliveries) > limit else None),
     )
 
 

@@ -183,7 +183,7 @@ def test_a_group_that_takes_too_long_is_not_recorded_and_the_rest_is_left(pip, m
 
     async def slow(self, session, register):
         tried.append(len(self.some))
-        if any(each.said.subject.id == "stuck" for each in self.some):
+        if any(each.decision.subject.id == "stuck" for each in self.some):
             raise TimeoutError
         return await record(self, session, register)
 

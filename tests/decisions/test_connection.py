@@ -161,7 +161,7 @@ async def test_a_server_that_stops_first_answers_what_it_has_begun_to_receive(ma
     client.writer.write(request()[: -len(BODY)])
     await until(lambda: made.server.server_state.connections)
     (protocol,) = made.server.server_state.connections
-    await until(lambda: protocol._asked)
+    await until(lambda: protocol._request)
     protocol.shutdown()
     assert await client.ask(BODY) == AT_CONNECTION
     assert await client.ended()

@@ -48,7 +48,7 @@ class Decisions:
         await self.read.wait()
         if self.fails:
             return reply_to(RuntimeError())
-        return self._reply(pending.asked.path, pending.credential.encode())
+        return self._reply(pending.request.path, pending.credential.encode())
 
     def observe(self, _, reply, seconds, origin):
         """Remember what was answered."""

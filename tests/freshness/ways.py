@@ -91,7 +91,7 @@ def _count_entrances(ways: Counter[str]) -> None:
 
     def data_received(self: DecisionProtocol, data: bytes) -> None:
         ways[WAITED] += self.is_answering()
-        ways[HALVES] += self._asked is not None
+        ways[HALVES] += self._request is not None
         receive(self, data)
 
     vars(routes)["_answer"] = _answer

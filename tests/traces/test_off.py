@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import cast
 
-from app.api.decisions.endpoint import SINGLE, DecisionEndpoint, asked_of
+from app.api.decisions.endpoint import SINGLE, DecisionEndpoint, request_of
 from app.api.decisions.words import Reply
 from app.settings import Settings
 from app.telemetry import spans
@@ -61,7 +61,7 @@ def test_a_decision_asks_once_while_they_are_off(database, monkeypatch):
         eventually(lambda: api.ok("GET", "/readyz")["leased"])
         body = json.dumps(question("alice", "ads")).encode()
         fields = [(b"authorization", f"Bearer {BOOTSTRAP}".encode()), (b"content-type", b"application/json")]
-        head = asked_of(SINGLE, fields, dict(fields))
+        head = request_of(SINGLE, fields, dict(fields))
         endpoint = cast("DecisionEndpoint", api.client.app.state.decisions)  # type: ignore[attr-defined]
         with monkeypatch.context() as patch:
             for name in ("tracer", "note", "within", "end", "trace_id", "cause"):

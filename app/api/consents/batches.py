@@ -43,8 +43,8 @@ _CAROLS: Final[dict[str, Any]] = {
 
 def _items(of: type[BaseModel]) -> Any:  # noqa: ANN401 - a type
     """A list whose items are checked one by one, and documented as that model."""
-    one = Annotated[Any, WithJsonSchema({"$ref": f"#/components/schemas/{of.__name__}"})]
-    return Annotated[list[one], Field(min_length=1, max_length=MOST)]
+    item = Annotated[Any, WithJsonSchema({"$ref": f"#/components/schemas/{of.__name__}"})]
+    return Annotated[list[item], Field(min_length=1, max_length=MOST)]
 
 
 class ConsentBatch(WireModel):
@@ -144,15 +144,15 @@ async def _answer(
 
     Once the database is away, or the caller may no longer write, the remaining groups are not tried.
     """
-    told: dict[int, str] = {}
+    results: dict[int, str] = {}
     wanted: dict[int, Said] = {}
     for number, item in enumerate(items):
         try:
             wanted[number] = read(item)
         except ValidationError as error:
-            told[number] = _told(InvalidRequestError(fields_of(error)))
+            results[number] = _result(InvalidRequestError(fields_of(error)))
         except DomainError as error:
-            told[number] = _told(error)
+            results[number] = _result(error)
         if number % _AT_A_STRETCH == 0:
             await asyncio.sleep(0)
     call = await grouped.write.call(caller)
@@ -160,16 +160,16 @@ async def _answer(
     for begin in range(0, len(numbers), TOGETHER):
         some = numbers[begin : begin + TOGETHER]
         if ended is None:
-            parts = {each: None if call is None else replace(call, part=each) for each in some}
-            orders = [grouped.order(caller, parts[each], status, wanted[each]) for each in some]
+            parts = {index: None if call is None else replace(call, part=index) for index in some}
+            orders = [grouped.order(caller, parts[index], status, wanted[index]) for index in some]
             answers = await asyncio.gather(*map(grouped.groups.record, orders), return_exceptions=True)
-            told |= {each: _told(answer) for each, answer in zip(some, answers, strict=True)}
+            results |= {index: _result(answer) for index, answer in zip(some, answers, strict=True)}
             ended = next((answer for answer in answers if _ends_all(answer)), None)
         else:
             left = DatabaseUnavailableError() if isinstance(ended, DatabaseUnavailableError) else ended
-            told |= {each: _told(left) for each in some}
-    told_in_order = ",".join(told[number] for number in range(len(items)))
-    return Response(f'{{"items":[{told_in_order}]}}', media_type="application/json")
+            results |= {index: _result(left) for index in some}
+    in_order = ",".join(results[number] for number in range(len(items)))
+    return Response(f'{{"items":[{in_order}]}}', media_type="application/json")
 
 
 def _ends_all(answer: Answer | BaseException) -> bool:
@@ -179,7 +179,7 @@ def _ends_all(answer: Answer | BaseException) -> bool:
     return isinstance(answer, DatabaseUnavailableError | UnauthorizedError | ScopeMissingError)
 
 
-def _told(answer: Answer | BaseException) -> str:
+def _result(answer: Answer | BaseException) -> str:
     """The part of the response about one item, in JSON: a status, and the answer or the problem as it is sent alone."""
     if isinstance(answer, Answer):
         return f'{{"status":{answer.status},"answer":{answer.body}}}'

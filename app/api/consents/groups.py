@@ -63,14 +63,14 @@ log = structlog.get_logger("sceau")
 class Order:
     """One decision to record, and the future in which its request gets the answer.
 
-    `said`: the decision. `caller`, `presented`: the caller's id, and the credential that it presented. `call`: the
-    Idempotency-Key. `status`: that of the answer, if the decision is recorded. `person`: the locator of its person, the
-    same however the id is spelt; decisions about one person are recorded in the order in which they came. `request`:
-    which request asks, since two items of a batch may name one person differently. `cause`: the request's span.
-    `context`: the request's; a group runs in its first's.
+    `decision`: what to record. `caller`, `presented`: the id of the caller, and the credential that it presented.
+    `call`: the Idempotency-Key. `status`: that of the answer, if the decision is recorded. `person`: the locator of its
+    person, the same however the id is spelt; decisions about one person are recorded in the order in which they came.
+    `request`: which request asks, since two items of a batch may name one person differently. `cause`: the span of the
+    request. `context`: that of the request; a group runs in that of its first order.
     """
 
-    said: Said
+    decision: Said
     caller: UUID
     presented: Credential
     call: IdempotentCall | None
@@ -84,27 +84,27 @@ class Order:
     @property
     def is_grant(self) -> bool:
         """Whether the order is a grant, which may permit more."""
-        return isinstance(self.said, Collected) and self.said.kind is EventKind.GRANTED
+        return isinstance(self.decision, Collected) and self.decision.kind is EventKind.GRANTED
 
     @property
     def holds(self) -> frozenset[object]:
         """What its transaction holds and another one may not have: its person, request and whole Idempotency-Key."""
-        held = (self.person, self.request)
-        return frozenset(held if self.call is None else (*held, self.call.name[:2]))
+        parts = (self.person, self.request)
+        return frozenset(parts if self.call is None else (*parts, self.call.name[:2]))
 
     @property
     def key(self) -> CallName | None:
         """The name of the order's part of its Idempotency-Key."""
         return None if self.call is None else self.call.name
 
-    def tell(self, told: Answer | Exception) -> None:
+    def tell(self, answer: Answer | Exception) -> None:
         """Give the answer to the request, if it still waits for it."""
         if self.answer.done():
             return
-        if isinstance(told, Answer):
-            self.answer.set_result(told)
+        if isinstance(answer, Answer):
+            self.answer.set_result(answer)
         else:
-            self.answer.set_exception(told)
+            self.answer.set_exception(answer)
 
 
 _Kept = dict[bytes, deque[Order]]
@@ -173,10 +173,10 @@ class RecordingGroups:
             if not some:
                 return
             task = self._spawn(some, self._run(some, waiting=False))
-            self.recording[task] = frozenset[object]().union(*(one.holds for one in some))
+            self.recording[task] = frozenset[object]().union(*(order.holds for order in some))
 
     def _spawn(self, some: Sequence[Order], work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        self.keys |= {key for one in some if (key := one.key) is not None}
+        self.keys |= {key for order in some if (key := order.key) is not None}
         task = asyncio.get_running_loop().create_task(work, context=some[0].context)
         self.running.add(task)
         task.add_done_callback(partial(self._ended, some))
@@ -201,25 +201,25 @@ class RecordingGroups:
         time, since each reads everything recorded about that person. If an order waits, the later ones about the same
         person wait too.
         """
-        taken: list[Order] = []
+        group: list[Order] = []
         left: list[Order] = []
         keys, about, passed = set(self.keys), Counter[bytes](), set(self.alone)
         held = frozenset[object]().union(*self.recording.values())
-        while self.waiting and len(taken) < TOGETHER:
-            one = self.waiting.popleft()
-            if one.answer.done():
+        while self.waiting and len(group) < TOGETHER:
+            order = self.waiting.popleft()
+            if order.answer.done():
                 continue  # no request waits for it any more, and nothing of it was begun
-            person = one.person
-            busy = (one.key is not None and one.key in keys) or not held.isdisjoint(one.holds)
+            person = order.person
+            busy = (order.key is not None and order.key in keys) or not held.isdisjoint(order.holds)
             if busy or about[person] == _ABOUT_ONE or person in passed:
-                left.append(one)
+                left.append(order)
                 passed.add(person)
             else:
-                taken.append(one)
+                group.append(order)
                 about[person] += 1
-                keys |= {one.key} if one.key is not None else set()
+                keys |= {order.key} if order.key is not None else set()
         self.waiting.extendleft(reversed(left))
-        return taken
+        return group
 
     async def _run(self, some: list[Order], *, waiting: bool) -> None:
         """Record a group and answer each order; if a person is held, or the database refuses one, each runs alone."""
@@ -242,7 +242,7 @@ class RecordingGroups:
             _tell_all(some, OutcomeUnknownError())
             raise
         finally:
-            self.keys -= {one.key for one in some if one.answer.done()}
+            self.keys -= {order.key for order in some if order.answer.done()}
             self._begin_alone(kept)
 
     @asynccontextmanager
@@ -265,13 +265,13 @@ class RecordingGroups:
 
     async def _without_grants(self, some: list[Order], error: Exception, *, waiting: bool) -> None:
         """Refuse the grants of a group, since a database that was set back takes none, and record the rest."""
-        rest = [one for one in some if not one.is_grant]
+        rest = [order for order in some if not order.is_grant]
         if len(rest) == len(some):
             # An order states an age that makes its person older. It is recorded if it is sent again: the restore is
             # known now.
             _tell_all(some, error)
             return
-        _tell_all([one for one in some if one.is_grant], error)
+        _tell_all([order for order in some if order.is_grant], error)
         if rest:
             await self._run(rest, waiting=waiting)
 
@@ -282,8 +282,8 @@ class RecordingGroups:
         group, and go in front of those whose person others held.
         """
         by_person: dict[bytes, list[Order]] = {}
-        for one in some:
-            by_person.setdefault(one.person, []).append(one)
+        for order in some:
+            by_person.setdefault(order.person, []).append(order)
         for person, theirs in by_person.items():
             if person not in self.alone:
                 self.alone[person] = kept[person] = deque()
@@ -294,22 +294,22 @@ class RecordingGroups:
 
     def _begin_alone(self, kept: _Kept) -> None:
         for person, behind in kept.items():
-            one = behind.popleft()
-            self._spawn([one], self._one_after_another(person, one))
+            order = behind.popleft()
+            self._spawn([order], self._one_after_another(person, order))
         kept.clear()
 
-    async def _one_after_another(self, person: bytes, one: Order) -> None:
+    async def _one_after_another(self, person: bytes, order: Order) -> None:
         """Record one order, then those that wait behind it; if others keep holding the person, those fail at once."""
         behind = self.alone[person]
         error: Exception = DatabaseUnavailableError()
         try:
-            await self._run([one], waiting=True)
-            while behind and not _was_busy(one):
-                one = behind.popleft()
-                if one.answer.done():  # no request waits for it any more
-                    self.keys -= {one.key}
+            await self._run([order], waiting=True)
+            while behind and not _was_busy(order):
+                order = behind.popleft()
+                if order.answer.done():  # no request waits for it any more
+                    self.keys -= {order.key}
                 else:
-                    await self._run([one], waiting=True)
+                    await self._run([order], waiting=True)
             error = BusyError()
         finally:
             del self.alone[person]
@@ -326,26 +326,26 @@ class RecordingGroups:
             self._recorded(mine)
 
         async with self._turn() if waiting else nullcontext():
-            whole = await together(self.deployment, list(some), waiting=waiting)
-            async with self.writer.write(committed, whole.lookups) as session:
-                told = await whole.record(session, self.register)
-                self._keep_back([one for one in some if one not in told], kept)
-                some[:] = [one for one in some if one in told]
-        for one in some:
-            one.tell(told[one])
+            group = await together(self.deployment, list(some), waiting=waiting)
+            async with self.writer.write(committed, group.lookups) as session:
+                answers = await group.record(session, self.register)
+                self._keep_back([order for order in some if order not in answers], kept)
+                some[:] = [order for order in some if order in answers]
+        for order in some:
+            order.tell(answers[order])
 
 
-def _was_busy(one: Order) -> bool:
+def _was_busy(order: Order) -> bool:
     """Whether this order failed because others held the person or document that it needed."""
-    return one.answer.done() and not one.answer.cancelled() and isinstance(one.answer.exception(), BusyError)
+    return order.answer.done() and not order.answer.cancelled() and isinstance(order.answer.exception(), BusyError)
 
 
 def _tell_all(some: Iterable[Order], error: Exception) -> None:
-    for one in some:
-        one.tell(error)
+    for order in some:
+        order.tell(error)
 
 
-def _let_in_again(found: Authenticated | None, known: UUID) -> Caller:
+def _let_in_again(authenticated: Authenticated | None, caller_id: UUID) -> Caller:
     """The caller found, if it is the one that was let in: an identity may belong to another caller by now.
 
     Raises:
@@ -353,10 +353,10 @@ def _let_in_again(found: Authenticated | None, known: UUID) -> Caller:
         ScopeMissingError: the caller has lost the scope.
 
     """
-    if found is None or found.caller.id != known:
+    if authenticated is None or authenticated.caller.id != caller_id:
         raise UnauthorizedError(presented=True)
-    found.caller.require(Scope.CONSENTS_WRITE)
-    return found.caller
+    authenticated.caller.require(Scope.CONSENTS_WRITE)
+    return authenticated.caller
 
 
 _Callers = dict[tuple[bytes, UUID], Caller | Exception]
@@ -380,7 +380,7 @@ class Group:
     @property
     def lookups(self) -> tuple[Lookup[Any], ...]:
         """The look-ups, in the order in which they are to be sent."""
-        kept = kept_as_they_are({one.caller for one in self.some})
+        kept = kept_as_they_are({order.caller for order in self.some})
         return (*self.claims.lookups, *self.opening.lookups, kept, *self.callers.values())
 
     async def record(self, session: WriteSession, register: RegisterEntries) -> dict[Order, Answer | Exception]:
@@ -392,75 +392,75 @@ class Group:
 
         """
         callers = self._callers(session.lead)
-        told: dict[Order, Answer | Exception] = {}
+        answers: dict[Order, Answer | Exception] = {}
         left: list[Order] = []
         waits: set[bytes] = set()
         claimed = self.claims.outcomes(session, session.lead)
-        for one in self.some:
-            caller = callers[one.presented.digest, one.caller]
-            claim = KeyClaim.OWN if one.call is None else claimed[one.call]
+        for order in self.some:
+            caller = callers[order.presented.digest, order.caller]
+            claim = KeyClaim.OWN if order.call is None else claimed[order.call]
             if isinstance(caller, Exception):
-                told[one] = caller
-                if one.call is not None and claim is KeyClaim.OWN:
-                    release(session, one.call)
+                answers[order] = caller
+                if order.call is not None and claim is KeyClaim.OWN:
+                    release(session, order.call)
             elif not isinstance(claim, KeyClaim):
-                told[one] = claim
-            elif claim is KeyClaim.OWN and one.person not in waits:
-                left.append(one)
+                answers[order] = claim
+            elif claim is KeyClaim.OWN and order.person not in waits:
+                left.append(order)
             else:
                 # Another request holds its key, or it waits behind such an order: later orders about the person wait.
-                waits.add(one.person)
-                if one.call is not None and claim is KeyClaim.OWN:
-                    release(session, one.call)
-        if any(isinstance(each, Answer) for each in told.values()):
+                waits.add(order.person)
+                if order.call is not None and claim is KeyClaim.OWN:
+                    release(session, order.call)
+        if any(isinstance(answer, Answer) for answer in answers.values()):
             await session.repeat()
         if not left:
-            return told
-        processings = {one.said.processing for one in left if one.said.processing is not None}
+            return answers
+        processings = {order.decision.processing for order in left if order.decision.processing is not None}
         opened = await self.opening.open(session, session.lead, processings, register)
-        return {**told, **await self._record(session, left, callers, opened)}
+        return {**answers, **await self._record(session, left, callers, opened)}
 
-    def _callers(self, found: LookedUp) -> _Callers:
+    def _callers(self, looked_up: LookedUp) -> _Callers:
         """The callers. None changes before this transaction ends: a change of a caller or its keys waits for it."""
         callers: _Callers = {}
-        for one in self.some:
-            asked = (one.presented.digest, one.caller)
-            if asked not in callers:
-                who = self.callers[one.presented.digest]
+        for order in self.some:
+            key = (order.presented.digest, order.caller)
+            if key not in callers:
+                lookup = self.callers[order.presented.digest]
                 try:
-                    callers[asked] = _let_in_again(who.read(found[who]), one.caller)
+                    callers[key] = _let_in_again(lookup.read(looked_up[lookup]), order.caller)
                 except (UnauthorizedError, DomainError) as error:
-                    callers[asked] = error
+                    callers[key] = error
         return callers
 
     async def _record(
         self, session: WriteSession, left: Sequence[Order], callers: _Callers, opened: OpenLedgers
     ) -> dict[Order, Answer | Exception]:
-        told: dict[Order, Answer | Exception] = {}
+        answers: dict[Order, Answer | Exception] = {}
         importing: dict[Caller, None] = {}
-        for one in left:
-            caller = callers[one.presented.digest, one.caller]
+        for order in left:
+            caller = callers[order.presented.digest, order.caller]
             if isinstance(caller, Exception):
                 continue
-            if not opened.is_busy(one.said.subject):
+            if not opened.is_busy(order.decision.subject):
                 try:
-                    caller.require_processing(one.said.processing)
-                    with caused_by(one.cause):
-                        recorded = await record(session, self.deployment, caller, one.said, opened)
+                    caller.require_processing(order.decision.processing)
+                    with caused_by(order.cause):
+                        recorded = await record(session, self.deployment, caller, order.decision, opened)
                 except (DomainError, PartRefusedError) as error:
-                    told[one] = error
+                    answers[order] = error
                 else:
-                    told[one] = answer = Answer(one.status, _body(recorded.done))
-                    if one.call is not None:
-                        keep_answer_about(session, one.call, answer, frozenset((recorded.entry.subject_ref,)))
+                    answers[order] = answer = Answer(order.status, _body(recorded.done))
+                    if order.call is not None:
+                        keep_answer_about(session, order.call, answer, frozenset((recorded.entry.subject_ref,)))
                     if recorded.entry.imported:
                         importing[caller] = None
-            if one.call is not None and not isinstance(told.get(one), Answer):
-                release(session, one.call)  # a key under which nothing was recorded is free again
+            if order.call is not None and not isinstance(answers.get(order), Answer):
+                release(session, order.call)  # a key under which nothing was recorded is free again
             await asyncio.sleep(0)  # decisions and other requests have their turn between two of them
         for caller in importing:
             await record_import(session, caller)
-        return told
+        return answers
 
 
 async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bool) -> Group:
@@ -472,10 +472,10 @@ async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bo
         waiting: whether to wait for people and keys that other transactions hold.
 
     """
-    claims = KeyClaims([one.call for one in some if one.call is not None], waiting=waiting)
-    named = named_in([one.said for one in some])
+    claims = KeyClaims([order.call for order in some if order.call is not None], waiting=waiting)
+    named = named_in([order.decision for order in some])
     opening = await opening_of(deployment, named, documents=named, waiting=waiting)
-    callers = {one.presented.digest: authentication(one.presented) for one in some}
+    callers = {order.presented.digest: authentication(order.presented) for order in some}
     return Group(deployment, some, claims, opening, callers)
 
 
@@ -540,21 +540,21 @@ class Grouped:
     groups: RecordingGroups
     write: Write
 
-    async def record(self, caller: Caller, status: int, said: Said) -> Response:
+    async def record(self, caller: Caller, status: int, decision: Said) -> Response:
         """Record one decision and answer once it is committed and confirmed, or repeat the earlier answer."""
-        given = await self.groups.record(self.order(caller, await self.write.call(caller), status, said))
-        return Response(given.body, given.status, media_type="application/json")
+        answer = await self.groups.record(self.order(caller, await self.write.call(caller), status, decision))
+        return Response(answer.body, answer.status, media_type="application/json")
 
-    def order(self, caller: Caller, call: IdempotentCall | None, status: int, said: Said) -> Order:
+    def order(self, caller: Caller, call: IdempotentCall | None, status: int, decision: Said) -> Order:
         """Make the order of one decision of this request.
 
         Raises:
             InvalidSubjectError: the id of the person has a domain that IDNA refuses.
 
         """
-        person = self.groups.deployment.pseudonyms.locator(said.subject.type, said.subject.id)
+        person = self.groups.deployment.pseudonyms.locator(decision.subject.type, decision.subject.id)
         request = self.write.request
-        return Order(said, caller.id, request.state.presented, call, status, person, request, cause())
+        return Order(decision, caller.id, request.state.presented, call, status, person, request, cause())
 
 
 async def _grouped(request: Request, write: WriteDep) -> Grouped:

@@ -208,8 +208,8 @@ async def post_import(
     this register did not hold yet, is recorded with `proof: unknown` and never permits; a form signed on paper and
     named by `document_sha256` may be older. A dry run is the same, and then undone.
     """
-    whole = Import(body.name, body.grants_expected, body.until, approval, body.notify, dry_run=body.dry_run)
-    return await _Importing(write, deployment, caller, whole).answer(body.rows)
+    import_ = Import(body.name, body.grants_expected, body.until, approval, body.notify, dry_run=body.dry_run)
+    return await _Importing(write, deployment, caller, import_).answer(body.rows)
 
 
 @router.get("/v1/imports", summary="List imports", response_model=ImportsBody, responses=PROBLEMS)
@@ -217,8 +217,8 @@ async def get_imports(caller: Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))
     """Every import, the latest begun first, with what it has recorded. `GET /v1/proposals` says who approved it."""
     caller.require_processing(None)
     async with database.read() as session:
-        told = ImportsBody(items=[ImportView.of(each) for each in await list_sources(session)])
-    return Response(told.model_dump_json(), media_type="application/json")  # with what there is not, as null
+        body = ImportsBody(items=[ImportView.of(each) for each in await list_sources(session)])
+    return Response(body.model_dump_json(), media_type="application/json")  # with what there is not, as null
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ class _Importing:
     write: Write
     deployment: Deployment
     caller: Caller
-    whole: Import
+    import_: Import
 
     async def answer(self, items: Sequence[object]) -> Response:
         """Record the rows that can be recorded, and answer with the result of each row."""
@@ -246,10 +246,10 @@ class _Importing:
         except ImportNotApprovedError:
             # The proposal gets a separate transaction, so that it is kept although this request fails.
             async with self._begun() as session:
-                await propose_import(session, self.caller, self.whole, list(wanted.values()))
+                await propose_import(session, self.caller, self.import_, list(wanted.values()))
             raise
-        told = {**refused, **dict(zip(wanted, verdicts, strict=True))}
-        rows = [_answer(item, told[number], dry_run=self.whole.dry_run) for number, item in enumerate(items)]
+        by_number = {**refused, **dict(zip(wanted, verdicts, strict=True))}
+        rows = [_answer(item, by_number[number], dry_run=self.import_.dry_run) for number, item in enumerate(items)]
         counts = dict.fromkeys(("recorded", "unchanged", "refused"), 0) | Counter(row["result"] for row in rows)
         content = json.dumps({**counts, "rows": rows}, ensure_ascii=False, separators=(",", ":"))
         return Response(content, media_type="application/json")
@@ -271,8 +271,8 @@ class _Importing:
         try:
             async with self.write.writer.turns, self._begun() as session:
                 async with session.attempt():
-                    verdicts = await import_rows(session, self.deployment, self.caller, self.whole, rows)
-                if self.whole.dry_run:
+                    verdicts = await import_rows(session, self.deployment, self.caller, self.import_, rows)
+                if self.import_.dry_run:
                     raise _DryRunError(verdicts)  # noqa: TRY301 - the transaction's end undoes it
                 return verdicts
         except _DryRunError as ended:
@@ -282,12 +282,12 @@ class _Importing:
 def _row(row: ImportRow) -> ImportedRow:
     evidence = row.evidence.model_dump(mode="json", exclude_none=True) if row.evidence is not None else {}
     capacity = row.capacity.model_dump(mode="json", exclude_none=True) if row.capacity is not None else None
-    said: Collected | Withdrawal
+    decision: Collected | Withdrawal
     if row.decision == "withdrawn":
         method = evidence.get("method")
-        said = Withdrawal(row.subject.name(), row.processing, row.at, method, capacity=capacity)
+        decision = Withdrawal(row.subject.name(), row.processing, row.at, method, capacity=capacity)
     else:
-        said = Collected(
+        decision = Collected(
             subject=row.subject.name(),
             processing=row.processing or "",
             kind=EventKind(row.decision),
@@ -299,22 +299,22 @@ def _row(row: ImportRow) -> ImportedRow:
             territory=row.territory,
             joint_form=row.joint_form,
         )
-    return ImportedRow(row.source_id, row.model_dump_json(exclude={"source_id"}), said)
+    return ImportedRow(row.source_id, row.model_dump_json(exclude={"source_id"}), decision)
 
 
 def _answer(item: object, verdict: Verdict, *, dry_run: bool) -> dict[str, Any]:
     source_id = item.get("source_id") if isinstance(item, dict) else None
-    told: dict[str, Any] = {"source_id": source_id} if isinstance(source_id, str) else {}
+    members: dict[str, Any] = {"source_id": source_id} if isinstance(source_id, str) else {}
     if verdict.refused is not None:
         response = response_to(verdict.refused) or failed()
-        return {**told, "result": "refused", "problem": json.loads(bytes(response.body))}
+        return {**members, "result": "refused", "problem": json.loads(bytes(response.body))}
     if verdict.unchanged:
-        return {**told, "result": "unchanged"}
-    told["result"] = "recorded"
+        return {**members, "result": "unchanged"}
+    members["result"] = "recorded"
     if verdict.id is not None and not dry_run:
-        told["id"] = str(verdict.id)
+        members["id"] = str(verdict.id)
     if verdict.state is not None:
-        told["state"] = verdict.state.value
+        members["state"] = verdict.state.value
     if verdict.proven is not None:
-        told["proof"] = "stated" if verdict.proven else "unknown"
-    return told
+        members["proof"] = "stated" if verdict.proven else "unknown"
+    return members

@@ -138,8 +138,8 @@ class NewConsentLink(WireModel):
         parent = None
         if self.parent is not None and self.parent_checked_how is not None:
             parent = self.parent.name(), self.parent_checked_how
-        asked = (subject, processings, self.kind, self.authentication, credential, self.request_reference)
-        return WantedLink(*asked, self.age_band, return_to, self.territory, parent)
+        parts = (subject, processings, self.kind, self.authentication, credential, self.request_reference)
+        return WantedLink(*parts, self.age_band, return_to, self.territory, parent)
 
 
 class LeftOutBody(RecordView):

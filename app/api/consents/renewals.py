@@ -85,8 +85,8 @@ async def get_renewals(  # noqa: PLR0917 - a query's parts
         caller.require_processing(processing)
     pseudonyms = deployment.pseudonyms
     kinds = sorted(set(kind or FlagKind))
-    asked = f"renewals {caller.id} {processing or ''} {','.join(kinds)}"
-    after = read_cursor(pseudonyms, asked, cursor)
+    query_text = f"renewals {caller.id} {processing or ''} {','.join(kinds)}"
+    after = read_cursor(pseudonyms, query_text, cursor)
     async with database.read() as session:
         page = await list_renewals(
             session,
@@ -100,7 +100,7 @@ async def get_renewals(  # noqa: PLR0917 - a query's parts
         async with look() as writing:
             page = await name_subjects(writing, deployment, caller, page)
     return RenewalsPage(
-        items=[_renewal(each) for each in page.items], next_cursor=write_cursor(pseudonyms, asked, page.next_after)
+        items=[_renewal(each) for each in page.items], next_cursor=write_cursor(pseudonyms, query_text, page.next_after)
     )
 
 
@@ -183,8 +183,8 @@ async def get_job_runs(
     return JobRuns(items=[JobRunBody.of(each) for each in runs])
 
 
-def _renewal(each: ListedRenewal) -> RenewalBody:
-    notice = f"P{each.flag.notice}D" if each.flag.kind is FlagKind.DUE else None
-    subject = asdict(each.subject) if each.subject is not None else None
-    told = {**asdict(each.flag), "notice": notice, "subject_ref": each.flag.subject_ref.hex()}
-    return RenewalBody.model_validate({**told, "state": each.state, "subject": subject})
+def _renewal(listed: ListedRenewal) -> RenewalBody:
+    notice = f"P{listed.flag.notice}D" if listed.flag.kind is FlagKind.DUE else None
+    subject = asdict(listed.subject) if listed.subject is not None else None
+    columns = {**asdict(listed.flag), "notice": notice, "subject_ref": listed.flag.subject_ref.hex()}
+    return RenewalBody.model_validate({**columns, "state": listed.state, "subject": subject})

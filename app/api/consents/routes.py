@@ -336,19 +336,19 @@ async def post_search(
     else:
         processings = tuple(sorted(caller.processings)) if caller.processings is not None else None
     pseudonyms = deployment.pseudonyms
-    asked = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
+    query_text = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
     query = ConsentQuery(
         subject=body.subject.name() if body.subject is not None else None,
         processings=processings,
         state=body.state,
         expires_before=body.expires_before,
     )
-    after = read_cursor(pseudonyms, asked, body.page.cursor)
+    after = read_cursor(pseudonyms, query_text, body.page.cursor)
     async with database.read() as session:
         page = await search_consents(session, deployment, query, after=after, limit=body.page.limit)
     return ConsentsPage(
         items=[consent_body(view) for view in page.items],
-        next_cursor=write_cursor(pseudonyms, asked, page.next_after),
+        next_cursor=write_cursor(pseudonyms, query_text, page.next_after),
         known=page.known,
     )
 

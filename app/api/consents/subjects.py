@@ -81,13 +81,13 @@ class NewName(WireModel):
 
     @field_validator("basis")
     @classmethod
-    def _of_linked_ones(cls, given: NameBasis | None, info: ValidationInfo) -> NameBasis | None:
+    def _of_linked_ones(cls, basis: NameBasis | None, info: ValidationInfo) -> NameBasis | None:
         linked = info.data.get("linked")
-        if linked is True and given is None:
+        if linked is True and basis is None:
             raise PydanticKnownError("missing")
-        if linked is False and given is not None:
+        if linked is False and basis is not None:
             raise ValueError("is of names that are linked")
-        return given
+        return basis
 
 
 class NameBody(RecordView):

@@ -113,7 +113,7 @@ class EdgeConnection(asyncio.Protocol):
         self._answers: EdgeAnswers | None = None
         self._digest = b""
         self._key = ""
-        self._asked: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         self._admitting: asyncio.Task[None] | None = None
         self._process: int | None = None
         self._hung_up = False
@@ -157,7 +157,7 @@ class EdgeConnection(asyncio.Protocol):
         self._late.cancel()
         self._edges.admitted.discard(self)
         self._edges.strangers.pop(self, None)
-        for task in self._asked:
+        for task in self._answering:
             task.cancel()
         if self._leaf is None:
             self._over()
@@ -216,13 +216,13 @@ class EdgeConnection(asyncio.Protocol):
         if payload[0] == ord("R"):
             self._answers.report(memoryview(payload)[1:])
             return
-        said = _read(payload)
-        if isinstance(said, Ask):
-            self._ask(said)
-        elif isinstance(said, Forgot):
-            self._memory.replica.leaves.forgot(self._leaf, said.number)
-        elif isinstance(said, Released):
-            self._answers.release(said.numbers)
+        message = _read(payload)
+        if isinstance(message, Ask):
+            self._ask(message)
+        elif isinstance(message, Forgot):
+            self._memory.replica.leaves.forgot(self._leaf, message.number)
+        elif isinstance(message, Released):
+            self._answers.release(message.numbers)
         else:
             self._memory.replica.leaves.ended(self._leaf)
             self.close()
@@ -271,9 +271,9 @@ class EdgeConnection(asyncio.Protocol):
                 self.close()
                 return
             now = replica.now_if_leased()
-            held = replica.callers.get(self._digest) if now is not None else None
-            if now is not None and held is record and now < held.until:
-                self._let_in(caller, boot_seconds() + (held.until - now))
+            remembered = replica.callers.get(self._digest) if now is not None else None
+            if now is not None and remembered is record and now < remembered.until:
+                self._let_in(caller, boot_seconds() + (remembered.until - now))
                 return
             await asyncio.sleep(_AGAIN_SECONDS)
 
@@ -310,22 +310,22 @@ class EdgeConnection(asyncio.Protocol):
 
     # --- what it asks ------------------------------------------------------------------------------------------------
 
-    def _ask(self, asked: Ask) -> None:
-        head = RequestHead(SINGLE, f"Bearer {self._key}", b"application/json", "", b"")
-        body = bytes(asked.question)
-        if len(self._asked) >= _MOST_UNDER_WAY:
-            self._send(_answer(asked.number, 503, b"{}", None))
+    def _ask(self, ask: Ask) -> None:
+        request = RequestHead(SINGLE, f"Bearer {self._key}", b"application/json", "", b"")
+        body = bytes(ask.question)
+        if len(self._answering) >= _MOST_UNDER_WAY:
+            self._send(_answer(ask.number, 503, b"{}", None))
             return
         try:
-            found = self._edges.endpoint.at_once(head, body)
+            outcome = self._edges.endpoint.at_once(request, body)
         except Exception as error:  # noqa: BLE001 - what says nothing to a client is logged there
-            found = reply_to(error)
-        if isinstance(found, Reply):
-            self._reply(asked.number, found, body)
+            outcome = reply_to(error)
+        if isinstance(outcome, Reply):
+            self._reply(ask.number, outcome, body)
             return
-        task = asyncio.get_running_loop().create_task(self._answer_later(asked.number, found, body))
-        self._asked.add(task)
-        task.add_done_callback(self._asked.discard)
+        task = asyncio.get_running_loop().create_task(self._answer_later(ask.number, outcome, body))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     async def _answer_later(self, number: int, pending: Pending, body: bytes) -> None:
         scope: Scope = {"type": "http", "client": None, "headers": [], "state": {}}

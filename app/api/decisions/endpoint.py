@@ -28,7 +28,7 @@ from app.api.decisions.words import (
     quota_fields,
     reply_of,
     reply_to,
-    told_in_trace,
+    span_attributes,
 )
 from app.api.http.exchange import (
     BODY_TOO_SLOW,
@@ -95,17 +95,17 @@ class RequestHead(Struct, frozen=True):
 class Pending(Struct, frozen=True):
     """A request that memory alone cannot answer; `wrong` is the error found in it, if there is one."""
 
-    asked: RequestHead
+    request: RequestHead
     credential: str | None
     read: Question | Batch | None
     wrong: MalformedError | TooLargeError | None = None
 
     def __repr__(self) -> str:
         """Show the request without its credential."""
-        return f"Pending({self.asked})"
+        return f"Pending({self.request})"
 
 
-def asked_of(path: str, headers: Sequence[tuple[bytes, bytes]], first: Mapping[bytes, bytes]) -> RequestHead:
+def request_of(path: str, headers: Sequence[tuple[bytes, bytes]], first: Mapping[bytes, bytes]) -> RequestHead:
     """The head of a request from its fields, whose names are in lower case; `first` is what `first_fields` returns."""
     accept = first.get(b"accept", b"")
     if accept:
@@ -137,7 +137,7 @@ class DecisionEndpoint:
         self.heads = Heads(headers_of_every_answer(services.public_url))
         self._times = {path: services.metrics.times(path) for path in (SINGLE, BATCH)}
 
-    def at_once(self, asked: RequestHead, body: bytes) -> Reply | Pending:
+    def at_once(self, request: RequestHead, body: bytes) -> Reply | Pending:
         """Answer a request if memory holds all that it needs; else return what `finish` needs. Awaits nothing.
 
         Raises:
@@ -145,22 +145,22 @@ class DecisionEndpoint:
             OverQuotaError: the caller has used up its quota.
 
         """
-        credential = bearer_of(asked.authorization)
+        credential = bearer_of(request.authorization)
         try:
-            read = self._read(asked, body)
+            read = self._read(request, body)
         except (MalformedError, TooLargeError) as wrong:
-            return Pending(asked, credential, None, wrong)
+            return Pending(request, credential, None, wrong)
         if not self._waits and credential and credential.isascii():
             digest = key_digest(credential)
-            if isinstance(read, Question) and (recalled := self._recalled(asked, digest, read)) is not None:
+            if isinstance(read, Question) and (recalled := self._recalled(request, digest, read)) is not None:
                 return recalled
             answered = answer_at_once(self._point, digest, _questions_of(read))
             if answered is not None:
                 self._services.unknown_keys.passed(digest)
-                reply, worded = self._reply(asked, answered, read)
+                reply, worded = self._reply(request, answered, read)
                 self.wording.sent(worded)
                 return reply
-        return Pending(asked, credential, read)
+        return Pending(request, credential, read)
 
     def lasting(self, digest: bytes, question: Question) -> Lasting | None:
         """The answer that a caller may hold and give again; None if the caller has to ask each time.
@@ -171,19 +171,19 @@ class DecisionEndpoint:
             return None
         return lasting(self._point.memory, digest, question)
 
-    def _recalled(self, asked: RequestHead, digest: bytes, question: Question) -> Reply | None:
+    def _recalled(self, request: RequestHead, digest: bytes, question: Question) -> Reply | None:
         """The answer to one question if its decision is remembered and the answer carries nothing else."""
         memory = self._point.memory
         if memory is None or not self._recalls or question.wants_token or spans.tracer() is not None:
             return None
-        found = recall(memory, digest, question)
-        if found is None:
+        hit = recall(memory, digest, question)
+        if hit is None:
             return None
         memory.hits += 1
         self._services.unknown_keys.passed(digest)
-        caller, remembered, at = found
+        caller, remembered, at = hit
         body = self.wording.recalled(caller, at, question, remembered.judged)
-        return _accepted(asked, remembered.judged, body)
+        return _accepted(request, remembered.judged, body)
 
     async def finish(self, pending: Pending) -> tuple[Reply, str | None]:
         """Read what memory lacks; return the answer to a request and the caller's id.
@@ -210,12 +210,12 @@ class DecisionEndpoint:
         credential = await credential_of(self._services, pending.credential)
         answered = _of_somebody(await answer_questions(self._point, credential, _questions_of(read)))
         self._services.unknown_keys.passed(credential.digest)
-        reply, worded = await self._committed(pending.asked, read, credential, answered)
+        reply, worded = await self._committed(pending.request, read, credential, answered)
         self.wording.sent(worded)
         return reply, str(answered.caller.id) if answered.caller is not None else None
 
     async def _committed(
-        self, asked: RequestHead, read: Question | Batch, credential: Credential, answered: AnsweredRequest
+        self, request: RequestHead, read: Question | Batch, credential: Credential, answered: AnsweredRequest
     ) -> tuple[Reply, Worded]:
         """Word the answer; if permits must be logged before they are given, commit their rows first.
 
@@ -224,7 +224,7 @@ class DecisionEndpoint:
         """
         questions = _questions_of(read)
         for is_last in (False, True):
-            reply, worded = self._reply(asked, answered, read)
+            reply, worded = self._reply(request, answered, read)
             if not worded.to_commit:
                 return reply, worded
             try:
@@ -240,7 +240,7 @@ class DecisionEndpoint:
             # Permits that need no row are looked at again, since time has passed.
             again = await answer_questions(self._point, credential, questions)
             answered = self.wording.withheld(_of_somebody(again))
-        return self._reply(asked, answered, read)
+        return self._reply(request, answered, read)
 
     async def finish_or_refuse(self, pending: Pending, scope: Scope) -> Reply:
         """Answer a request of the connection and raise nothing; `scope` says where the request came from.
@@ -248,7 +248,7 @@ class DecisionEndpoint:
         A client that has failed too often is refused before its credential is looked up.
         """
         services = self._services
-        scope["path"] = pending.asked.path
+        scope["path"] = pending.request.path
         try:
             standing = refuses_unknown_key(services, scope) if services.unknown_keys.alert_until else None
             if standing is not None:
@@ -259,53 +259,53 @@ class DecisionEndpoint:
         scope["state"]["caller"] = caller
         return reply
 
-    def observe(self, asked: RequestHead, reply: Reply, seconds: float, origin: Callable[[], Scope]) -> None:
+    def observe(self, request: RequestHead, reply: Reply, seconds: float, origin: Callable[[], Scope]) -> None:
         """Count an answer that the connection gave, and log it if it is no decision.
 
         `origin` makes a scope that says where the request came from; only a refusal needs it.
         """
         if reply.status == HTTPStatus.OK:
-            self._times[asked.path].observe(seconds)
+            self._times[request.path].observe(seconds)
             return
         scope = origin()
-        scope["path"] = asked.path
+        scope["path"] = request.path
         note_key(self._services, scope, reply.status)
         answered_line(
             self._services,
             scope,
             "POST",
-            asked.path,
+            request.path,
             reply.status,
             seconds,
-            loggable(asked.request_id.decode("latin-1")),
+            loggable(request.request_id.decode("latin-1")),
         )
 
-    def _read(self, asked: RequestHead, body: bytes) -> Question | Batch:
-        if not is_json(asked.content_type):
+    def _read(self, request: RequestHead, body: bytes) -> Question | Batch:
+        if not is_json(request.content_type):
             raise MalformedError("Send the request as application/json.")
-        return read_question(body, self.refs) if asked.path == SINGLE else read_batch(body, self.refs)
+        return read_question(body, self.refs) if request.path == SINGLE else read_batch(body, self.refs)
 
-    def _reply(self, asked: RequestHead, answered: AnsweredRequest, read: Question | Batch) -> tuple[Reply, Worded]:
+    def _reply(self, request: RequestHead, answered: AnsweredRequest, read: Question | Batch) -> tuple[Reply, Worded]:
         """Word the answer; nothing of it is counted or logged before `Wording.sent`."""
         fields = quota_fields(answered.standing)
         if spans.tracer() is not None:
-            spans.note(told_in_trace(answered, read))
+            spans.note(span_attributes(answered, read))
         if isinstance(read, Batch):
             worded = self.wording.batch(answered, read)
             return Reply(200, JSON, worded.body, fields), worded
-        found = answered.answers[0]
-        if isinstance(found, Judged):
-            worded = self.wording.single(answered, read, found)
-            return _accepted(asked, found, worded.body, fields), worded
-        if found is Unanswered.NOT_ALLOWED:
+        answer = answered.answers[0]
+        if isinstance(answer, Judged):
+            worded = self.wording.single(answered, read, answer)
+            return _accepted(request, answer, worded.body, fields), worded
+        if answer is Unanswered.NOT_ALLOWED:
             return reply_of(problem(403, "processing-not-allowed", NOT_ALLOWED)), Worded()
-        response = restored_behind() if found is Unanswered.BEHIND else unavailable(UNAVAILABLE)
-        return reply_of(response), Worded(given=[UNKNOWABLE])
+        response = restored_behind() if answer is Unanswered.BEHIND else unavailable(UNAVAILABLE)
+        return reply_of(response), Worded(outcomes=[UNKNOWABLE])
 
 
-def _accepted(asked: RequestHead, judged: Judged, body: bytes, fields: Sequence[tuple[bytes, bytes]] = ()) -> Reply:
+def _accepted(request: RequestHead, judged: Judged, body: bytes, fields: Sequence[tuple[bytes, bytes]] = ()) -> Reply:
     """The answer to one question, in the media type that the client prefers."""
-    if asked.accept and preferred(asked.accept, _SINGLE_TYPES) == _WORD:
+    if request.accept and preferred(request.accept, _SINGLE_TYPES) == _WORD:
         return Reply(200, TEXT, b"permit" if judged.shape.permitted else b"deny", fields)
     return Reply(200, JSON, body, fields)
 
@@ -362,7 +362,7 @@ class DecisionProtocol(BoundedProtocol):
         self._decisions: DecisionEndpoint | None = getattr(getattr(self.app, "state", None), "decisions", None)
         self._corked = CorkedTransport(transport, self._decisions.cork if self._decisions is not None else Cork())
         super().connection_made(self._corked)
-        self._asked: RequestHead | None = None
+        self._request: RequestHead | None = None
         self._body = b""
         self._started = 0.0
         self._keep_alive = True
@@ -373,7 +373,7 @@ class DecisionProtocol(BoundedProtocol):
         if path is None or self._decisions is None or not self._can_take(fields, self._decisions.max_body_bytes):
             super().begin_request(fields)
             return
-        self._asked = asked_of(path, self.headers, fields)
+        self._request = request_of(path, self.headers, fields)
         self._body = b""
         self._started = time.perf_counter()
         self._keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
@@ -381,7 +381,7 @@ class DecisionProtocol(BoundedProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Read a piece of a body."""
-        if self._asked is None or self._decisions is None:
+        if self._request is None or self._decisions is None:
             super().on_body(body)
             return
         self._body = self._body + body if self._body else body
@@ -390,44 +390,44 @@ class DecisionProtocol(BoundedProtocol):
 
     def on_message_complete(self) -> None:
         """End a request, and answer it if memory has all that it needs."""
-        asked, decisions = self._asked, self._decisions
-        if asked is None or decisions is None:
+        request, decisions = self._request, self._decisions
+        if request is None or decisions is None:
             super().on_message_complete()
             return
-        body, self._asked, self._body, self._in_message = self._body, None, b"", False
+        body, self._request, self._body, self._in_message = self._body, None, b"", False
         if (tracer := spans.tracer()) is not None:
-            with tracer.request(asked.path, self.headers) as span:
-                self._answer(decisions, asked, body, span)
+            with tracer.request(request.path, self.headers) as span:
+                self._answer(decisions, request, body, span)
         else:
-            self._answer(decisions, asked, body, None)
+            self._answer(decisions, request, body, None)
 
-    def _answer(self, decisions: DecisionEndpoint, asked: RequestHead, body: bytes, span: "Span | None") -> None:
+    def _answer(self, decisions: DecisionEndpoint, request: RequestHead, body: bytes, span: "Span | None") -> None:
         """Answer a request from memory, or begin to read what memory lacks; `span` is that of the request."""
         try:
-            found = decisions.at_once(asked, body)
+            outcome = decisions.at_once(request, body)
         except Exception as error:  # noqa: BLE001 - what says nothing to a client is logged there
-            found = reply_to(error)
-        if isinstance(found, Reply):
-            self._send(decisions, asked, found, self._started)
+            outcome = reply_to(error)
+        if isinstance(outcome, Reply):
+            self._send(decisions, request, outcome, self._started)
             self.begin_step(self.timeout_keep_alive)
             self.server_state.total_requests += 1
-            decisions.observe(asked, found, time.perf_counter() - self._started, self._origin)
+            decisions.observe(request, outcome, time.perf_counter() - self._started, self._origin)
             if span is not None:
-                spans.end(span, found.status)
+                spans.end(span, outcome.status)
             return
         self.begin_step(inf)
         cycle = PendingCycle(keep_alive=self._keep_alive)
         self.cycle = cast("RequestResponseCycle", cycle)
-        task = self.loop.create_task(self._answer_later(decisions, found, cycle, self._origin(), self._started, span))
+        task = self.loop.create_task(self._answer_later(decisions, outcome, cycle, self._origin(), self._started, span))
         self.tasks.add(task)  # a server that stops waits for those
         task.add_done_callback(self.tasks.discard)
 
     def too_late(self) -> None:
         """End a connection on which nothing came in time; a client whose body is late gets a 408."""
-        if self._asked is None:
+        if self._request is None:
             super().too_late()
             return
-        self._asked = None
+        self._request = None
         self.refuse(BODY_TOO_SLOW)
 
     def _can_take(self, fields: Mapping[bytes, bytes], max_body_bytes: int) -> bool:
@@ -445,7 +445,7 @@ class DecisionProtocol(BoundedProtocol):
 
     def _hand_on(self) -> None:
         """Hand the application what was read of a request so far."""
-        body, self._asked, self._body = self._body, None, b""
+        body, self._request, self._body = self._body, None, b""
         super().begin_request(first_fields(self.headers))
         super().on_body(body)
 
@@ -462,19 +462,19 @@ class DecisionProtocol(BoundedProtocol):
         reply = await decisions.finish_or_refuse(pending, scope)
         if not (self._ended or self.transport.is_closing()):
             self._keep_alive = cycle.keep_alive
-            self._send(decisions, pending.asked, reply, None)
+            self._send(decisions, pending.request, reply, None)
         cycle.response_complete = True
-        decisions.observe(pending.asked, reply, time.perf_counter() - started, lambda: scope)
+        decisions.observe(pending.request, reply, time.perf_counter() - started, lambda: scope)
         if span is not None:
             spans.end(span, reply.status)
         self.on_response_complete()
 
-    def _send(self, decisions: DecisionEndpoint, asked: RequestHead, reply: Reply, began: float | None) -> None:
+    def _send(self, decisions: DecisionEndpoint, request: RequestHead, reply: Reply, began: float | None) -> None:
         """Write an answer in one piece; one that is given at once to a request of `began` may be held back first."""
         # While it drains, each answer ends its connection: a balancer sends nothing on one that is about to be closed.
         keeps = self._keep_alive and not (self._last or decisions.stopping.is_set())
         connection = b"keep-alive" if keeps else b"close"
-        head = decisions.heads.of(reply, self.server_state.default_headers, usable_id(asked.request_id), connection)
+        head = decisions.heads.of(reply, self.server_state.default_headers, usable_id(request.request_id), connection)
         if keeps and began is not None:
             self._corked.answer(head + reply.body, began)
             return

@@ -86,31 +86,31 @@ async def post_explanation(
     """
     _refuse_unknown(body)
     try:
-        asked = read_members(ExplanationRequest, body)
+        request = read_members(ExplanationRequest, body)
     except MalformedError as error:
         raise InvalidRequestError(error.fields) from None
-    caller.require_processing(asked.action.name)
-    question = question_of(asked, deployment.pseudonyms.locator).whole()
+    caller.require_processing(request.action.name)
+    question = question_of(request, deployment.pseudonyms.locator).whole()
     async with database.write() as session:
-        found = await explain_decision(
-            session, deployment.policy, caller, question, at=asked.at, known_at=asked.known_at
+        explanation = await explain_decision(
+            session, deployment.policy, caller, question, at=request.at, known_at=request.known_at
         )
-    told: dict[str, Any] = answer(
-        found.decision,
-        uuid7(found.at),
-        unsaid=leaves_unsaid(question, found.decision, found.processing, found.at),
-        not_begun=has_not_begun(found.decision, found.processing, found.at),
+    members: dict[str, Any] = answer(
+        explanation.decision,
+        uuid7(explanation.at),
+        unsaid=leaves_unsaid(question, explanation.decision, explanation.processing, explanation.at),
+        not_begun=has_not_begun(explanation.decision, explanation.processing, explanation.at),
     )
-    del told["context"]["id"]  # an explanation is not a decision, and must not be acted on
+    del members["context"]["id"]  # an explanation is not a decision, and must not be acted on
     return ExplanationBody(
-        **told,
-        at=found.at,
-        known_at=found.known_at,
-        rules=[RuleBody(rule=rule.number, asks=rule.asks, matched=rule.matched) for rule in found.rules],
+        **members,
+        at=explanation.at,
+        known_at=explanation.known_at,
+        rules=[RuleBody(rule=rule.number, asks=rule.asks, matched=rule.matched) for rule in explanation.rules],
         facts=FactsBody(
-            subject_ref=found.subject_ref.hex() if found.subject_ref is not None else None,
-            processing=_processing(found),
-            events=[EventFacts(**{**as_columns(event), "id": str(event.id)}) for event in found.events],
+            subject_ref=explanation.subject_ref.hex() if explanation.subject_ref is not None else None,
+            processing=_processing(explanation),
+            events=[EventFacts(**{**as_columns(event), "id": str(event.id)}) for event in explanation.events],
         ),
     )
 
@@ -136,22 +136,22 @@ def _refuse_unknown(body: dict[str, Any]) -> None:
 
 
 def _members(body: dict[str, Any], name: str) -> set[str]:
-    found = body.get(name)
-    return set(found) if isinstance(found, dict) else set()
+    member = body.get(name)
+    return set(member) if isinstance(member, dict) else set()
 
 
-def _processing(found: Explanation) -> ProcessingFacts | None:
-    processing = found.processing
+def _processing(explanation: Explanation) -> ProcessingFacts | None:
+    processing = explanation.processing
     if processing is None:
         return None
-    version = processing.version_at(found.at)
+    version = processing.version_at(explanation.at)
     if version is None:
         return None
     return ProcessingFacts(
         id=processing.id,
         purpose=processing.purpose,
         version=version.number,
-        status=processing.status_at(found.at),
+        status=processing.status_at(explanation.at),
         party_mode=version.party_mode,
         elements=sorted(version.elements),
     )

@@ -48,8 +48,8 @@ _WORDS: Final = {
 
 def field_at_fault(error: msgspec.ValidationError) -> FieldError:
     """The member that failed validation, without its value."""
-    message, found, path = str(error).rpartition(" - at `$")  # the last: what is before may quote what was sent
-    message, path = (message, path) if found else (path, "")
+    message, separator, path = str(error).rpartition(" - at `$")  # the last: what is before may quote what was sent
+    message, path = (message, path) if separator else (path, "")
     field = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path.rstrip("`")).lstrip(".")
     missing, named = _MISSING.fullmatch(message), _NAMED.fullmatch(message)
     if missing is not None:
@@ -75,10 +75,10 @@ def refuse_faults(kind: str, identifier: str, name: str, resource: Resource) -> 
         MalformedError: there is one; the error names the member.
 
     """
-    said, listed = resource.properties, resource.properties.participants or ()
+    properties, listed = resource.properties, resource.properties.participants or ()
     # What can be printed has no control character; of what cannot, some is fine (a no-break space, a joiner).
     text = kind + identifier + name + resource.type + resource.id + "".join([each.id for each in listed])
-    code = said.territory
+    code = properties.territory
     if not (code.isascii() and code.isalpha() and code.isupper()):
         raise _refused("resource.properties.territory", "is not a code of two capital letters (ISO 3166-1)")
     if text.isprintable():
@@ -91,8 +91,8 @@ def refuse_faults(kind: str, identifier: str, name: str, resource: Resource) -> 
         "resource.id": resource.id,
         **{f"resource.properties.participants.{place}.id": each.id for place, each in enumerate(listed)},
     }
-    for field, each in texts.items():
-        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in each):
+    for field, value in texts.items():
+        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
             raise _refused(field, "has control characters")
 
 
@@ -203,9 +203,9 @@ def read_batch(body: bytes, refs: Refs) -> Batch | Question:
     return Batch(_with_defaults(_items(items), defaults, refs), batch.options.evaluations_semantic)
 
 
-def question_of(asked: EvaluationRequest, refs: Refs) -> Question:
+def question_of(request: EvaluationRequest, refs: Refs) -> Question:
     """The question of a request, with pseudonyms in the place of ids."""
-    return _question(asked.subject, asked.action, asked.resource, asked.context, refs)
+    return _question(request.subject, request.action, request.resource, request.context, refs)
 
 
 def circumstances(name: str, action: Action | None, resource: Resource) -> Circumstances:
@@ -276,10 +276,10 @@ def _item(value: Any) -> Item | BadItem:  # noqa: ANN401 - any JSON value
     try:
         return msgspec.convert(value, Item)
     except msgspec.ValidationError as error:
-        return BadItem(_told(error))
+        return BadItem(_fault(error))
 
 
-def _told(error: msgspec.ValidationError) -> str:
+def _fault(error: msgspec.ValidationError) -> str:
     at_fault = field_at_fault(error)
     return f"{at_fault.field}: {at_fault.message}"
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, asked_of
+from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, request_of
 from app.api.decisions.models import (
     DecisionResponse,
     DecisionsResponse,
@@ -62,8 +62,8 @@ def discovery_router(public_url: str) -> APIRouter:
     """
     router = APIRouter(tags=["operation"])
     path = urlsplit(public_url).path.rstrip("/")
-    for each in dict.fromkeys((WELL_KNOWN + path, WELL_KNOWN)):
-        router.get(each, summary="Where the AuthZEN endpoints are")(configuration)
+    for well_known in dict.fromkeys((WELL_KNOWN + path, WELL_KNOWN)):
+        router.get(well_known, summary="Where the AuthZEN endpoints are")(configuration)
     return router
 
 
@@ -121,10 +121,10 @@ async def evaluations(request: Request) -> Response:
 async def _answer(request: Request, path: str) -> Response:
     endpoint = cast("DecisionEndpoint", request.app.state.decisions)
     headers = request.headers.raw
-    found = endpoint.at_once(asked_of(path, headers, first_fields(headers)), await request.body())
-    if not isinstance(found, Reply):
-        found, request.state.caller = await endpoint.finish(found)
-    response = Response(found.body, found.status)
-    fields = [*found.fields, (b"content-type", found.media_type), (b"content-length", b"%d" % len(found.body))]
+    outcome = endpoint.at_once(request_of(path, headers, first_fields(headers)), await request.body())
+    if not isinstance(outcome, Reply):
+        outcome, request.state.caller = await endpoint.finish(outcome)
+    response = Response(outcome.body, outcome.status)
+    fields = [*outcome.fields, (b"content-type", outcome.media_type), (b"content-length", b"%d" % len(outcome.body))]
     response.raw_headers = list(fields)
     return response

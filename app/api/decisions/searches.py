@@ -68,24 +68,24 @@ async def post_subject_search(
     For a processing under III, which is permitted for everybody, no subject is listed; `context.everyone` says so.
     Never decide from a search: ask about each correspondence. The audit trail records who received ids.
     """
-    body, asked = await _read(request, SubjectSearchRequest)
-    caller.require_processing(asked.action.name)
-    pseudonyms, kind = deployment.pseudonyms, asked.subject.type
-    place = _place(pseudonyms, f"subjects {caller.id}", _without(body, "subject", "id"), asked.page)
+    body, search = await _read(request, SubjectSearchRequest)
+    caller.require_processing(search.action.name)
+    pseudonyms, kind = deployment.pseudonyms, search.subject.type
+    place = _place(pseudonyms, f"subjects {caller.id}", _without(body, "subject", "id"), search.page)
     if place.limit == 0:
         return _nothing_yet(pseudonyms, place)
-    question = _request(pseudonyms, kind, "", asked.action, asked.resource)
+    question = _request(pseudonyms, kind, "", search.action, search.resource)
     after = UUID(bytes=place.after) if place.after else None
     query = SubjectQuery(question, kind)
     # Not in the transaction that records it: only such a read is of a database that was not set back.
     async with reads.read() as session:
-        found = await search_subjects(session, deployment, query, after=after, limit=place.limit)
-    if found.ids:
+        page = await search_subjects(session, deployment, query, after=after, limit=place.limit)
+    if page.ids:
         async with look() as recording:
-            await record_search(recording, caller, query, found)
-    results = [{"type": kind, "id": each} for each in found.ids]
-    next_after = found.next_after.bytes if found.next_after is not None else None
-    return _page(pseudonyms, place, results, next_after, found.everyone)
+            await record_search(recording, caller, query, page)
+    results = [{"type": kind, "id": each} for each in page.ids]
+    next_after = page.next_after.bytes if page.next_after is not None else None
+    return _page(pseudonyms, place, results, next_after, page.everyone)
 
 
 @router.post(
@@ -103,18 +103,18 @@ async def post_action_search(
     Only processings that the caller may ask about are looked at. Those of III are permitted for every subject, so
     they are found even for a subject that Sceau does not know.
     """
-    body, asked = await _read(request, ActionSearchRequest)
-    pseudonyms, kind = deployment.pseudonyms, asked.subject.type
-    place = _place(pseudonyms, f"actions {caller.id}", _without(body, "action"), asked.page)
+    body, search = await _read(request, ActionSearchRequest)
+    pseudonyms, kind = deployment.pseudonyms, search.subject.type
+    place = _place(pseudonyms, f"actions {caller.id}", _without(body, "action"), search.page)
     if place.limit == 0:
         return _nothing_yet(pseudonyms, place)
-    question = _request(pseudonyms, kind, asked.subject.id, None, asked.resource)
+    question = _request(pseudonyms, kind, search.subject.id, None, search.resource)
     after = place.after.decode()
     among = caller.processings
     async with reads.read() as session:
-        found = await search_actions(session, deployment, question, among, after=after, limit=place.limit)
-    results = [{"name": each} for each in found.names]
-    return _page(pseudonyms, place, results, found.next_after.encode() if found.next_after is not None else None)
+        page = await search_actions(session, deployment, question, among, after=after, limit=place.limit)
+    results = [{"name": each} for each in page.names]
+    return _page(pseudonyms, place, results, page.next_after.encode() if page.next_after is not None else None)
 
 
 async def _read(request: Request, model: type[_Search]) -> tuple[dict[str, Any], _Search]:

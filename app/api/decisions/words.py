@@ -107,7 +107,7 @@ _BEFORE_THE_REGISTER: Final = frozenset({Reason.LAW_VERSION_NOT_HELD, Reason.UNK
 """Reasons that are given although the processing may not be registered: its id is then whatever the caller wrote."""
 
 
-def told_in_trace(answered: AnsweredRequest, read: Question | Batch) -> Mapping[str, Value]:
+def span_attributes(answered: AnsweredRequest, read: Question | Batch) -> Mapping[str, Value]:
     """The span attributes of one answered request."""
     judged = [each for each in answered.answers if isinstance(each, Judged)]
     if isinstance(read, Batch):
@@ -116,13 +116,13 @@ def told_in_trace(answered: AnsweredRequest, read: Question | Batch) -> Mapping[
     if not judged:
         return {}
     decision = judged[0].common.decision
-    told: dict[str, Value] = {
+    attributes: dict[str, Value] = {
         "sceau.decision.permitted": decision.permitted,
         "sceau.decision.reason": decision.reason.value,
     }
     if decision.reason not in _BEFORE_THE_REGISTER:
-        told["sceau.decision.processing"] = read.processing
-    return told
+        attributes["sceau.decision.processing"] = read.processing
+    return attributes
 
 
 NOT_ALLOWED: Final = "The caller may not ask about this processing."
@@ -153,7 +153,7 @@ class Worded:
     """The body of a 200 (empty for another status), what it gives, and the entries to commit before it is sent."""
 
     body: bytes = b""
-    given: list[Given] = field(default_factory=list)
+    outcomes: list[Given] = field(default_factory=list)
     to_commit: list[Entry] = field(default_factory=list)
 
 
@@ -201,11 +201,11 @@ class Wording:
 
     def sent(self, worded: Worded) -> None:
         """Count what is being sent, and log what was not committed before."""
-        for outcome, entry in worded.given:
+        for outcome, entry in worded.outcomes:
             self._counts.count_outcome(outcome)
             if entry is not None and self._recorder is not None:
                 self._recorder.log.append(entry)
-        self.unanswered["IV",] += worded.given.count(UNKNOWABLE)
+        self.unanswered["IV",] += worded.outcomes.count(UNKNOWABLE)
 
     def recalled(self, caller: Caller, at: float, question: Question, judged: Judged) -> bytes:
         """The answer to one question that wants no token and waits for no row of the log; it is sent at once."""
@@ -255,7 +255,7 @@ class Wording:
         if isinstance(found, Judged):
             return found.shape.permitted, self._judged(answered.caller, answered.at, question, found, worded)
         if found in {Unanswered.UNKNOWABLE, Unanswered.BEHIND}:
-            worded.given.append(UNKNOWABLE)
+            worded.outcomes.append(UNKNOWABLE)
         return False, encode(_ITEMS[found])
 
     def _judged(self, caller: Caller | None, at: float, question: Question, judged: Judged, worded: Worded) -> bytes:
@@ -267,7 +267,7 @@ class Wording:
             if entry is not None and self._recorder.must_wait(judged):
                 worded.to_commit.append(entry)
                 entry = None
-        worded.given.append((judged.common.outcome, entry))
+        worded.outcomes.append((judged.common.outcome, entry))
         if question.wants_token and caller is not None and judged.shape.permitted:
             number = UUID(identifier.decode())
             token = self._token(caller, at, question, judged, number)

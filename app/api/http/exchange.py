@@ -174,11 +174,11 @@ def request_id(scope: Scope) -> str:
     return usable_id(next((value for name, value in scope["headers"] if name == b"x-request-id"), b""))
 
 
-def usable_id(given: bytes) -> str:
+def usable_id(sent: bytes) -> str:
     """The given id if it is short and printable ASCII, else a new one; blanks around it are ignored (RFC 9110, 5.5)."""
-    given = given.strip(b" \t")
-    if given and len(given) <= LONGEST_ID and given.isascii():
-        text = given.decode("ascii")
+    sent = sent.strip(b" \t")
+    if sent and len(sent) <= LONGEST_ID and sent.isascii():
+        text = sent.decode("ascii")
         if text.isprintable():
             return text
     return random_hex(32)
@@ -211,8 +211,8 @@ class Exchange:
         self._headers = headers
         self._identifier = identifier
         self._http_1_1 = scope.get("http_version") == "1.1"
-        asked = next((value for name, value in scope["headers"] if name == b"connection"), b"")
-        self._keep_alive = b"close" not in asked.lower()
+        connection = next((value for name, value in scope["headers"] if name == b"connection"), b"")
+        self._keep_alive = b"close" not in connection.lower()
         self.status = 0
         self.started = False
 
@@ -292,8 +292,8 @@ def _preferred(accept: str, offered: tuple[str, ...]) -> str:
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
     """Each media range with its weight; a range with parameters is skipped, since no type is offered with any."""
-    for each in accept.split(","):
-        name, *parameters = (part.strip() for part in each.split(";"))
+    for media_range in accept.split(","):
+        name, *parameters = (part.strip() for part in media_range.split(";"))
         own = [parameter for parameter in parameters if parameter and not parameter.lower().startswith("q=")]
         weights = [parameter for parameter in parameters if parameter.lower().startswith("q=")]
         if any(not parameter.lower().startswith(_HINTS) for parameter in own):

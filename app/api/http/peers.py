@@ -26,8 +26,8 @@ def peer_of(scope: Scope, proxies: Proxies) -> str:
     if address is None:
         return client[0] if client else ""
     if proxies and _is_one(address, proxies):
-        for said in reversed(_forwarded(scope)):
-            before = _address(said)
+        for forwarded in reversed(_forwarded(scope)):
+            before = _address(forwarded)
             if before is None:
                 break
             address = before

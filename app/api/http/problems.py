@@ -248,16 +248,16 @@ def refused(error: errors.DomainError) -> Response:
     return problem(status_of(error), error.slug, error.detail, fields=fields, headers=headers)
 
 
-def field_errors(found: Sequence[Any]) -> list[FieldError]:
+def field_errors(faults: Sequence[Any]) -> list[FieldError]:
     """Pydantic's first errors as fields and messages, without the values, and with field names cut to a sane length."""
-    told = []
-    for each in found[:_MOST_FIELDS]:
-        at_fault = (each["ctx"]["field"],) if each["type"] == AT_FAULT else ()
-        parts = (*each["loc"], *at_fault)
-        told.append(
-            FieldError(field=".".join(str(part)[:_LONGEST_NAME] for part in parts) or "body", message=each["msg"])
+    fields = []
+    for fault in faults[:_MOST_FIELDS]:
+        at_fault = (fault["ctx"]["field"],) if fault["type"] == AT_FAULT else ()
+        parts = (*fault["loc"], *at_fault)
+        fields.append(
+            FieldError(field=".".join(str(part)[:_LONGEST_NAME] for part in parts) or "body", message=fault["msg"])
         )
-    return told
+    return fields
 
 
 def fields_of(error: ValidationError) -> list[FieldError]:
@@ -293,8 +293,8 @@ def response_to(error: Exception) -> Response | None:
 
 def install(app: FastAPI) -> None:
     """Register the handler that turns exceptions into problem documents."""
-    for each in (errors.DomainError, RequestValidationError, OverQuotaError, HTTPException, *_WORDED):
-        app.add_exception_handler(each, _answered)
+    for kind in (errors.DomainError, RequestValidationError, OverQuotaError, HTTPException, *_WORDED):
+        app.add_exception_handler(kind, _answered)
     app.add_exception_handler(Exception, lambda _, __: failed())
 
 
@@ -312,8 +312,8 @@ async def _answered(request: Request, error: Exception) -> Response:
             words = not_found_at(request.url.path) if is_bare else None
             return refused(errors.NotFoundError(words) if words else error)
         case RequestValidationError():
-            found = [{**each, "loc": _as_sent(each["loc"], error.body)} for each in error.errors()]
-            return problem(422, "invalid-request", _INVALID, fields=field_errors(found))
+            faults = [{**each, "loc": _as_sent(each["loc"], error.body)} for each in error.errors()]
+            return problem(422, "invalid-request", _INVALID, fields=field_errors(faults))
         case OverQuotaError():
             return over_quota(request.scope, error)
         case HTTPException():

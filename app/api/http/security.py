@@ -76,12 +76,12 @@ class Needs:
         text = credentials.credentials if credentials is not None else None
         presented = await credential_of(services, text)
         database = services.reading if self.counted is Counted.SEARCHES else services.database
-        found = await _found(services, database, presented)
-        request.state.authenticated, request.state.presented = found, presented
-        request.state.caller = str(found.caller.id)
-        charge(request, services.limits, self.counted, found.caller)
-        found.caller.require_one_of(self._named)
-        return found.caller
+        authenticated = await _authenticated(services, database, presented)
+        request.state.authenticated, request.state.presented = authenticated, presented
+        request.state.caller = str(authenticated.caller.id)
+        charge(request, services.limits, self.counted, authenticated.caller)
+        authenticated.caller.require_one_of(self._named)
+        return authenticated.caller
 
 
 class NeedsRemembered(Needs):
@@ -110,8 +110,8 @@ def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
     """A dependency like `needs` that gives the credential too, which the operation checks again in its transaction."""
 
     async def shown(request: Request, _: Annotated[Caller, Depends(needs)]) -> Authenticated:
-        found: Authenticated = request.state.authenticated
-        return found
+        authenticated: Authenticated = request.state.authenticated
+        return authenticated
 
     return shown
 
@@ -126,7 +126,7 @@ def everywhere(needs: Needs) -> Callable[..., Awaitable[Caller]]:
     return unlimited
 
 
-async def _found(services: Services, database: Database, presented: Credential) -> Authenticated:
+async def _authenticated(services: Services, database: Database, presented: Credential) -> Authenticated:
     """The caller who presented this credential.
 
     Raises:
@@ -137,13 +137,13 @@ async def _found(services: Services, database: Database, presented: Credential) 
     """
     began = boot_seconds()
     async with database.read() as session:
-        found = await authenticate(session, presented)
+        authenticated = await authenticate(session, presented)
     # Nothing proves that this server is the primary: what it says may contradict what is known, and is not kept.
-    services.known.remember_caller(presented.digest, found, began if found is None else -math.inf)
-    if found is None:
+    services.known.remember_caller(presented.digest, authenticated, began if authenticated is None else -math.inf)
+    if authenticated is None:
         raise UnauthorizedError(presented=True)
-    services.uses.note(found)
-    return found
+    services.uses.note(authenticated)
+    return authenticated
 
 
 async def remembered_caller(services: Services, presented: Credential) -> Caller | None:
@@ -153,14 +153,14 @@ async def remembered_caller(services: Services, presented: Credential) -> Caller
         return None
     replica = memory.replica
     try:
-        held = replica.callers.get(presented.digest) or await replica.load_caller(presented.digest)
+        remembered = replica.callers.get(presented.digest) or await replica.load_caller(presented.digest)
     except DatabaseUnavailableError:
         return None  # memory cannot be read into: the primary is asked
     now = replica.now()
-    if held.caller is None or now >= held.until or not replica.lease.held():
+    if remembered.caller is None or now >= remembered.until or not replica.lease.held():
         return None
-    held.use.at = now
-    return held.caller
+    remembered.use.at = now
+    return remembered.caller
 
 
 async def credential_of(services: Services, text: str | None) -> Credential:
@@ -199,7 +199,7 @@ async def refuse_strangers(services: Services, text: str | None) -> None:
     if await remembered_caller(services, presented) is not None:
         return
     try:
-        await _found(services, services.database, presented)
+        await _authenticated(services, services.database, presented)
     except DatabaseUnavailableError:
         if services.known.caller(presented.digest, datetime.fromtimestamp(services.instant(), UTC)) is None:
             raise
@@ -234,7 +234,7 @@ def scopes_by_route(app: FastAPI) -> dict[tuple[str, str], frozenset[Scope] | No
         UnguardedRouteError: a route names no scope and is not marked as open, so the application must not start.
 
     """
-    found: dict[tuple[str, str], frozenset[Scope] | None] = {}
+    by_route: dict[tuple[str, str], frozenset[Scope] | None] = {}
     for context in iter_route_contexts(app.routes):
         dependant: Dependant | None = getattr(context, "dependant", None)
         endpoint: Any = getattr(context, "endpoint", None)
@@ -243,8 +243,8 @@ def scopes_by_route(app: FastAPI) -> dict[tuple[str, str], frozenset[Scope] | No
         if scopes is None and endpoint not in _open:
             raise UnguardedRouteError(f"{context.path} names no scope")
         for method in sorted(context.methods or ()):
-            found[method, (context.path or "").replace(":path}", "}")] = scopes
-    return found
+            by_route[method, (context.path or "").replace(":path}", "}")] = scopes
+    return by_route
 
 
 def names_by_route(app: FastAPI) -> dict[tuple[str, str], str]:
@@ -409,7 +409,7 @@ def note_key(services: Services, scope: AsgiScope, status: int) -> None:
 
 def _presented(scope: AsgiScope) -> bytes:
     """The SHA-256 of the credential that a request presents: for a key, the digest by which it is stored."""
-    said = next((value for name, value in scope["headers"] if name == b"authorization"), _NOTHING)
-    if not said:
+    authorization = next((value for name, value in scope["headers"] if name == b"authorization"), _NOTHING)
+    if not authorization:
         return _NOTHING
-    return key_digest(without_scheme(said.partition(b" ")[2].decode("latin-1")))
+    return key_digest(without_scheme(authorization.partition(b" ")[2].decode("latin-1")))

@@ -223,8 +223,8 @@ class Write:
         """
         call = await self.call(caller)
         async with as_caller(self.request, self.writer, caller) as session:
-            given = await self.once(session, call, status, operation)
-        return Response(given.body or None, given.status, media_type="application/json" if given.body else None)
+            answer = await self.once(session, call, status, operation)
+        return Response(answer.body or None, answer.status, media_type="application/json" if answer.body else None)
 
     async def once(
         self,
@@ -234,14 +234,14 @@ class Write:
         operation: Callable[[WriteSession], Awaitable[BaseModel | None]],
     ) -> Answer:
         """The answer of an operation, or the earlier answer under its Idempotency-Key."""
-        given = await earlier_answer(session, call) if call is not None else None
-        if given is None:
-            told = await operation(session)
-            body = told.model_dump_json(exclude_none=True) if told is not None else ""
-            given = Answer(202 if isinstance(told, WaitsForPerson) else status, body)
+        answer = await earlier_answer(session, call) if call is not None else None
+        if answer is None:
+            view = await operation(session)
+            body = view.model_dump_json(exclude_none=True) if view is not None else ""
+            answer = Answer(202 if isinstance(view, WaitsForPerson) else status, body)
             if call is not None:
-                await keep_answer(session, call, given)
-        return given
+                await keep_answer(session, call, answer)
+        return answer
 
     async def call(self, caller: Caller) -> IdempotentCall | None:
         """The entry of this request under its Idempotency-Key; None without a key. It hashes the whole body."""
@@ -249,11 +249,11 @@ class Write:
             return None
         body = (await self.request.body()).decode("utf-8", "replace")
         # With the key in it, so that nobody who holds the database can try bodies without knowing the key.
-        asked = f"{self.key}\n{self.request.method} {self.request.url.path}\n{body}"
+        request_text = f"{self.key}\n{self.request.method} {self.request.url.path}\n{body}"
         return IdempotentCall(
             caller=caller.id,
             key_hash=self.pseudonyms.opaque("idempotency-key", self.key),
-            request_hash=self.pseudonyms.opaque("idempotent-request", asked),
+            request_hash=self.pseudonyms.opaque("idempotent-request", request_text),
         )
 
 
@@ -268,16 +268,16 @@ async def as_caller(
         DatabaseUnavailableError: the caller was changed since it was let in; sent again, the request finds it so.
 
     """
-    found = authentication(request.state.presented)
-    async with writer.write(None, (kept_as_they_are([caller.id]), found), restores=restores) as session:
-        _still_is(caller, found.read(session.lead[found]))
+    lookup = authentication(request.state.presented)
+    async with writer.write(None, (kept_as_they_are([caller.id]), lookup), restores=restores) as session:
+        _still_is(caller, lookup.read(session.lead[lookup]))
         yield session
 
 
-def _still_is(caller: Caller, found: Authenticated | None) -> None:
-    if found is None or found.caller.id != caller.id:
+def _still_is(caller: Caller, authenticated: Authenticated | None) -> None:
+    if authenticated is None or authenticated.caller.id != caller.id:
         raise UnauthorizedError(presented=True)
-    if (found.caller.scopes, found.caller.processings) != (caller.scopes, caller.processings):
+    if (authenticated.caller.scopes, authenticated.caller.processings) != (caller.scopes, caller.processings):
         raise DatabaseUnavailableError
 
 

@@ -42,7 +42,7 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         # Without a cache of strings: who sends this is not known yet, and nothing of it is kept for the next request.
         value = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="none")
     except ValueError as error:
-        raise BadJsonError(_told(str(error))) from None
+        raise BadJsonError(_reason(str(error))) from None
     # JSON holds no NUL as it is, and PostgreSQL stores none: only an escape can bring one in, and few bodies have it.
     if _ESCAPED_NUL in body and _holds_nul(value):
         raise BadJsonError("A string holds a NUL character.")
@@ -57,7 +57,7 @@ def _holds_nul(value: Any) -> bool:  # noqa: ANN401 - any JSON value
     return type(value) is list and any(map(_holds_nul, value))
 
 
-def _told(message: str) -> str:
+def _reason(message: str) -> str:
     """What jiter says, without what it quotes from the body."""
     if message.startswith("Detected duplicate key"):
         return "An object has two members of one name."

@@ -127,9 +127,9 @@ class ParticularsBody(WireModel):
 
     def particulars(self) -> Particulars:
         """The register's form of the particulars."""
-        said = {each.name: getattr(self, each.name) for each in fields(Particulars)}
-        said["consequences"] = self.consequences.by_language() if self.consequences is not None else None
-        return Particulars(**said)
+        values = {each.name: getattr(self, each.name) for each in fields(Particulars)}
+        values["consequences"] = self.consequences.by_language() if self.consequences is not None else None
+        return Particulars(**values)
 
 
 class RecipientView(BaseModel):

@@ -123,9 +123,9 @@ async def get_proposals(
     """Proposals of every kind, answered ones too; a version that waits stands with its processing besides."""
     after = read_cursor(pseudonyms, "proposals", cursor)
     async with database.read() as session:
-        found = await list_proposals(session, after=after, limit=limit + 1)
-    more = write_cursor(pseudonyms, "proposals", found[limit - 1].id if found[limit:] else None)
-    return ProposalsPage(items=[GateProposalView.of(each) for each in found[:limit]], next_cursor=more)
+        proposals = await list_proposals(session, after=after, limit=limit + 1)
+    more = write_cursor(pseudonyms, "proposals", proposals[limit - 1].id if proposals[limit:] else None)
+    return ProposalsPage(items=[GateProposalView.of(each) for each in proposals[:limit]], next_cursor=more)
 
 
 @router.post(

@@ -64,15 +64,15 @@ async def post_processing(  # noqa: PLR0917 - a body, and the parts that it take
     """
 
     async def register(session: WriteSession) -> ProcessingView:
-        known = await register_processing(session, caller, body.id, body.draft(), approval)
-        return processing_view(known, known.record.registered_at)
+        entry = await register_processing(session, caller, body.id, body.draft(), approval)
+        return processing_view(entry, entry.record.registered_at)
 
     caller.require_processing(body.id)
     if body.dry_run:
         async with database.read() as session:
             texts = await preview_processing(session, body.draft(), deployment.policy)
-        told = PreviewView(texts={language: previewed(text) for language, text in texts.items()})
-        return JSONResponse(told.model_dump(mode="json"))
+        view = PreviewView(texts={language: previewed(text) for language, text in texts.items()})
+        return JSONResponse(view.model_dump(mode="json"))
     return await write.perform(caller, 201, register)
 
 
@@ -82,8 +82,8 @@ async def get_processings(caller: Reader, database: DatabaseDep) -> ProcessingsP
     async with database.read() as session:
         register = await read_register(session)
         now = await session.now()
-    shown = [known for identifier, known in register.items() if caller.may_ask_about(identifier)]
-    return ProcessingsPage(items=[processing_now(known, now) for known in shown])
+    shown = [entry for identifier, entry in register.items() if caller.may_ask_about(identifier)]
+    return ProcessingsPage(items=[processing_now(entry, now) for entry in shown])
 
 
 @router.get("/v1/processings/{id}", summary="Read one processing", responses=problems(_UNKNOWN))
@@ -92,8 +92,8 @@ async def get_processing(
 ) -> ProcessingView:
     """One processing with its present version and status."""
     async with database.read() as session:
-        known = await _read(session, caller, identifier)
-        return processing_now(known, await session.now())
+        entry = await _read(session, caller, identifier)
+        return processing_now(entry, await session.now())
 
 
 @router.get(
@@ -108,9 +108,9 @@ async def get_versions(identifier: Annotated[Id, Path(alias="id")], caller: Read
     With what was invalidated of the processing, by which caller and why.
     """
     async with database.read() as session:
-        known = await _read(session, caller, identifier)
-        told = versions_view(known, await load_invalidations(session, identifier))
-    return Response(told.model_dump_json(), media_type="application/json")  # with what there is not, as null
+        entry = await _read(session, caller, identifier)
+        view = versions_view(entry, await load_invalidations(session, identifier))
+    return Response(view.model_dump_json(), media_type="application/json")  # with what there is not, as null
 
 
 @router.post(
@@ -137,7 +137,7 @@ async def post_version(
     """
 
     async def add(session: WriteSession) -> ProcessingView:
-        known = await add_version(
+        entry = await add_version(
             session,
             caller,
             identifier,
@@ -146,7 +146,7 @@ async def post_version(
             material=body.material,
             effective_from=body.effective_from,
         )
-        return processing_now(known, await session.now())
+        return processing_now(entry, await session.now())
 
     caller.require_processing(identifier)
     return await write.perform(caller, 201, add)
@@ -183,7 +183,7 @@ async def patch_processing(
 
 
 async def _read(session: ReadSession, caller: Caller, identifier: str) -> Registered:
-    known = (await read_register(session, [identifier])).get(identifier) if caller.may_ask_about(identifier) else None
-    if known is None:
+    entry = (await read_register(session, [identifier])).get(identifier) if caller.may_ask_about(identifier) else None
+    if entry is None:
         raise NotFoundError
-    return known
+    return entry

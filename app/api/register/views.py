@@ -165,8 +165,8 @@ class GateProposalView(RecordView):
         if info.data["kind"] is not Gated.VERSION:
             return wanted
         version = version_from_json(wanted)
-        said = version_view(version).model_dump(mode="json", exclude_none=True)
-        return said if version.reason is None else {**said, "reason": version.reason}
+        view = version_view(version).model_dump(mode="json", exclude_none=True)
+        return view if version.reason is None else {**view, "reason": version.reason}
 
 
 class WaitingView(GateProposalView, WaitsForPerson):
@@ -181,40 +181,40 @@ class EpochBody(BaseModel):
 
 def version_view(version: VersionRecord) -> VersionView:
     """The wire form of a version."""
-    return VersionView.model_validate(_told(version))
+    return VersionView.model_validate(_members(version))
 
 
-def _told(version: VersionRecord) -> dict[str, Any]:
-    said = columns_of(version)
-    del said["reason"]
+def _members(version: VersionRecord) -> dict[str, Any]:
+    columns = columns_of(version)
+    del columns["reason"]
     hashes = {language: digest for language in version.notice if (digest := version.notice_hash(language)) is not None}
     effective_from = version.facts.effective_from or version.recorded_at
-    return {**said.pop("particulars"), **said, "effective_from": effective_from, "notice_sha256": hashes}
+    return {**columns.pop("particulars"), **columns, "effective_from": effective_from, "notice_sha256": hashes}
 
 
-def versions_view(known: Registered, struck: Sequence[InvalidationRecord]) -> VersionsPage:
+def versions_view(entry: Registered, struck: Sequence[InvalidationRecord]) -> VersionsPage:
     """The wire form of all versions by number, also those that were never approved, and of all invalidations."""
-    proposals = {each.version.facts.number: each for each in known.proposals}
-    approved = {each.facts.number: each for each in known.record.versions}
+    proposals = {each.version.facts.number: each for each in entry.proposals}
+    approved = {each.facts.number: each for each in entry.record.versions}
     items = []
     for number in sorted(proposals.keys() | approved.keys()):
         proposal = proposals.get(number)
         version = approved[number] if number in approved else proposals[number].version
-        before = [each for each in known.record.versions if each.facts.number < number][-1:]
+        before = [each for each in entry.record.versions if each.facts.number < number][-1:]
         listed = _listed(version, before, proposal)
-        ended = (each.at for each in known.record.invalidations if each.version == number)
+        ended = (each.at for each in entry.record.invalidations if each.version == number)
         items.append(listed.model_copy(update={"invalidated_at": next(ended, None)}))
     return VersionsPage(items=items, invalidations=[InvalidationView.of(each) for each in struck])
 
 
 def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: Proposal | None) -> ListedVersionView:
     changes = [
-        ChangeView.of(each)
+        ChangeView.of(change)
         for last in before
-        for each in version_changes(last.facts, version.facts, words_before=last.texts, words_after=version.texts)
+        for change in version_changes(last.facts, version.facts, words_before=last.texts, words_after=version.texts)
     ]
     return ListedVersionView(
-        **_told(version),
+        **_members(version),
         state=proposal.state if proposal is not None else ProposalState.APPROVED,
         reason=version.reason,
         proposed_by=proposal.by if proposal is not None else None,
@@ -223,9 +223,9 @@ def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: P
     )
 
 
-def processing_view(known: Registered, at: datetime) -> ProcessingView:
+def processing_view(entry: Registered, at: datetime) -> ProcessingView:
     """The wire form of a processing at an instant."""
-    record, facts = known.record, known.record.facts
+    record, facts = entry.record, entry.record.facts
     current = facts.version_at(at)
     shown = record.version(current.number) if current is not None else None
     paragraph = "L32-3 III" if facts.is_exempt else "L32-3 IV" if facts.rests_on_consent else None
@@ -240,14 +240,14 @@ def processing_view(known: Registered, at: datetime) -> ProcessingView:
         registered_at=record.registered_at,
         version=version_view(shown) if shown is not None else None,
         versions=len(record.versions),
-        proposed_version=known.waiting.version.facts.number if known.waiting is not None else None,
+        proposed_version=entry.waiting.version.facts.number if entry.waiting is not None else None,
         status_changes=[StatusView.of(each) for each in record.status_changes],
     )
 
 
-def processing_now(known: Registered, now: datetime) -> ProcessingView:
+def processing_now(entry: Registered, now: datetime) -> ProcessingView:
     """The wire form of a processing as it stands."""
-    return processing_view(known, present(now, {}, known.record))
+    return processing_view(entry, present(now, {}, entry.record))
 
 
 def previewed(text: ConsentText) -> PreviewedText:
