@@ -50,13 +50,13 @@ async def read_audit_trail(
     ref = await ref_of(session, deployment, subject) if subject is not None else None
     within = tuple(sorted(caller.processings)) if caller.processings is not None else None
     narrowed = replace(query, target=replace(query.target, subject_ref=ref), within=within, caller_within=caller.id)
-    found = await search_trail(session, narrowed, before=before, limit=limit + 1)
-    page = found[:limit]
+    entries = await search_trail(session, narrowed, before=before, limit=limit + 1)
+    page = entries[:limit]
     filters = [name for name in _FILTERS if getattr(query, name) is not None]
     filters += ["object"] * (query.target.thing is not None) + ["subject"] * (ref is not None)
     target = Target(subject_ref=recorded_ref(ref) if ref is not None else None)
     await record_act(session, ActKind.AUDIT_TRAIL_SEARCHED, caller.id, target, {"filters": filters})
-    return TrailPage(page, page[-1].id if len(found) > limit else None)
+    return TrailPage(page, page[-1].id if len(entries) > limit else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,10 @@ async def search_decisions(
     if query.correspondence is not None and ref is not None:
         opaque, kind, identifier = deployment.pseudonyms.opaque, *query.correspondence
         about = cache(lambda day: correspondence_ref(opaque, ref, day, kind, identifier))
-    found = await search(session, wanted, before=before, limit=limit, correspondence=about)
-    told = {"filters": [_FILTER_WORDS.get(name, name) for name in _FILTERED if getattr(query, name) is not None]}
-    await record_act(session, ActKind.DECISIONS_SEARCHED, caller.id, await _target(session, query, ref), told)
-    return found
+    page = await search(session, wanted, before=before, limit=limit, correspondence=about)
+    detail = {"filters": [_FILTER_WORDS.get(name, name) for name in _FILTERED if getattr(query, name) is not None]}
+    await record_act(session, ActKind.DECISIONS_SEARCHED, caller.id, await _target(session, query, ref), detail)
+    return page
 
 
 _FILTERED: Final = tuple(DecisionQuery.__dataclass_fields__)
@@ -117,10 +117,10 @@ _FILTER_WORDS: Final = {"processings": "processing"}
 async def _target(session: WriteSession, query: DecisionQuery, ref: bytes | None) -> Target:
     """Return whose decisions were searched, and about which processing if the register holds it."""
     only = query.processings[0] if query.processings is not None and len(query.processings) == 1 else None
-    known = recorded_ref(ref) if ref is not None else None
+    subject_ref = recorded_ref(ref) if ref is not None else None
     if only is None or await load_processing(session, only) is None:
-        return Target(subject_ref=known)
-    return Target(TargetKind.PROCESSING, only, known)
+        return Target(subject_ref=subject_ref)
+    return Target(TargetKind.PROCESSING, only, subject_ref)
 
 
 async def list_relying_permits(  # noqa: PLR0917 - which invalidation, and which page
@@ -135,16 +135,16 @@ async def list_relying_permits(  # noqa: PLR0917 - which invalidation, and which
 
     """
     record = await load_processing(session, processing)
-    known = await load_invalidations(session, processing) if record is not None else []
-    struck = next((each.struck for each in known if each.number == number), None)
+    invalidations = await load_invalidations(session, processing) if record is not None else []
+    struck = next((each.struck for each in invalidations if each.number == number), None)
     if struck is None or record is None:
         raise NotFoundError
     wanted = Wanted(since=record.registered_at - HOUR, processings={processing}, permitted=True)
     resting = Resting(processing, struck)
-    found = await search(session, wanted, before=before, limit=limit, resting=resting)
+    page = await search(session, wanted, before=before, limit=limit, resting=resting)
     target = Target(TargetKind.PROCESSING, processing)
     await record_act(session, ActKind.DECISIONS_SEARCHED, caller.id, target, {"filters": ["invalidation"]})
-    return found
+    return page
 
 
 # Keep the decision log's partitions: those of today and tomorrow made, those past their retention dropped.

@@ -140,14 +140,14 @@ async def tell_of_caller(
     session: WriteSession, made: Caller, *, known_by: str, expires_at: datetime | None = None
 ) -> None:
     """Put into the trail that a caller was made: what it may do, and whether a key or tokens identify it."""
-    told: dict[str, Detail] = {
+    detail: dict[str, Detail] = {
         "known_by": known_by,
         "kind": made.kind.value,
         "scopes": sorted(made.scopes),
         "processings": sorted(made.processings) if made.processings is not None else None,
         "expires_at": expires_at.isoformat() if expires_at is not None else None,
     }
-    await record_act(session, ActKind.CALLER_MADE, made.created_by, Target(TargetKind.CALLER, str(made.id)), told)
+    await record_act(session, ActKind.CALLER_MADE, made.created_by, Target(TargetKind.CALLER, str(made.id)), detail)
 
 
 async def register_identity(
@@ -240,8 +240,8 @@ async def rotate_key(session: WriteSession, by: Authenticated | None, identifier
     if caller.identity is not None:
         raise KnownByTokenError
     now = await session.now()
-    held = (await keys_of(session, [caller.id]))[caller.id]
-    before = [each for each in held if each.in_force(now)]
+    keys = (await keys_of(session, [caller.id]))[caller.id]
+    before = [each for each in keys if each.in_force(now)]
     if rotation.overlap and len(before) >= MOST_KEYS:
         raise TooManyKeysError
     by_whom = who.id if who is not None else None
@@ -250,15 +250,15 @@ async def rotate_key(session: WriteSession, by: Authenticated | None, identifier
     if rotation.overlap:
         await let_expire(session, ids, now + rotation.overlap)
     else:
-        await end_keys(session, [each.id for each in held if each.revoked_at is None], at=now, by=by_whom)
+        await end_keys(session, [each.id for each in keys if each.revoked_at is None], at=now, by=by_whom)
     await forget_caller(session, caller)
     after = (await keys_of(session, [caller.id]))[caller.id]
-    told: dict[str, Detail] = {
+    detail: dict[str, Detail] = {
         "key": str(made.key.id),
         "overlap_seconds": int(rotation.overlap.total_seconds()),
         "expires_at": rotation.expires_at.isoformat() if rotation.expires_at is not None else None,
     }
-    await record_act(session, ActKind.KEY_ROTATED, by_whom, Target(TargetKind.CALLER, str(caller.id)), told)
+    await record_act(session, ActKind.KEY_ROTATED, by_whom, Target(TargetKind.CALLER, str(caller.id)), detail)
     return Rotated(made, [each for each in after if each.id in ids])
 
 
@@ -281,13 +281,13 @@ async def revoke_caller(session: WriteSession, by: Authenticated | None, identif
 
 async def _revoke_keys(session: WriteSession, caller: Caller, keys: frozenset[UUID], by: UUID | None) -> None:
     """Revoke some keys of a caller that is locked; its other keys stay."""
-    known = {each.id: each for each in (await keys_of(session, [caller.id]))[caller.id]}
-    if not keys <= known.keys():
+    by_id = {each.id: each for each in (await keys_of(session, [caller.id]))[caller.id]}
+    if not keys <= by_id.keys():
         raise NotFoundError
     await end_keys(session, sorted(keys), at=await session.now(), by=by)
     await forget_caller(session, caller)
     for key in sorted(keys):
-        if known[key].revoked_at is None:
+        if by_id[key].revoked_at is None:
             target = Target(TargetKind.CALLER, str(caller.id))
             await record_act(session, ActKind.KEY_REVOKED, by, target, {"key": str(key)})
 
@@ -301,8 +301,8 @@ async def held_by(session: WriteSession, by: Authenticated | None, identifier: U
         ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
 
     """
-    who, held = await hold_with(session, by, Scope.KEYS_MANAGE, identifier)
-    caller = held.get(identifier)
+    who, callers = await hold_with(session, by, Scope.KEYS_MANAGE, identifier)
+    caller = callers.get(identifier)
     if caller is None:
         raise NotFoundError
     if who is not None and not who.covers(caller.scopes, caller.processings):
@@ -376,21 +376,21 @@ async def change_caller(
     session.change(ChangeKind.CALLER, after.id.bytes)
     if after != before:
         target = Target(TargetKind.CALLER, str(after.id))
-        await record_act(session, ActKind.CALLER_CHANGED, by_whom, target, _told(before, after))
+        await record_act(session, ActKind.CALLER_CHANGED, by_whom, target, _change_detail(before, after))
     return after
 
 
-def _told(before: Caller, after: Caller) -> dict[str, Detail]:
+def _change_detail(before: Caller, after: Caller) -> dict[str, Detail]:
     """Return what changed, and to what; of a name, which is free text, only that it did. No list: every processing."""
-    told: dict[str, Detail] = {
+    detail: dict[str, Detail] = {
         "changed": [name for name in ("name", "scopes", "processings") if getattr(before, name) != getattr(after, name)]
     }
     if before.scopes != after.scopes:
-        told |= {"scopes_before": sorted(before.scopes), "scopes": sorted(after.scopes)}
+        detail |= {"scopes_before": sorted(before.scopes), "scopes": sorted(after.scopes)}
     if before.processings != after.processings:
-        told["processings_before"] = sorted(before.processings) if before.processings is not None else None
-        told["processings"] = sorted(after.processings) if after.processings is not None else None
-    return told
+        detail["processings_before"] = sorted(before.processings) if before.processings is not None else None
+        detail["processings"] = sorted(after.processings) if after.processings is not None else None
+    return detail
 
 
 # Check again, inside the write's transaction, that the caller is still in force.
@@ -423,20 +423,20 @@ async def hold_with(
 
     """
     mine = () if by is None else (by.caller.id,)
-    held = await hold_callers(session, {*mine, *others})
-    who = None if by is None else await _confirmed(session, by, held.get(by.caller.id), scope)
-    return who, held
+    callers = await hold_callers(session, {*mine, *others})
+    who = None if by is None else await _confirmed(session, by, callers.get(by.caller.id), scope)
+    return who, callers
 
 
-async def _confirmed(session: ReadSession, by: Authenticated, found: Caller | None, scope: Scope) -> Caller:
-    if found is None or found.revoked_at is not None:
+async def _confirmed(session: ReadSession, by: Authenticated, caller: Caller | None, scope: Scope) -> Caller:
+    if caller is None or caller.revoked_at is not None:
         raise CredentialEndedError
-    if by.credential != found.id:  # else it is a token, which ends by its time alone
+    if by.credential != caller.id:  # else it is a token, which ends by its time alone
         if not await is_key_in_force(session, by.credential):
             raise CredentialEndedError
     elif by.until is not None and await session.now() >= by.until:
         raise CredentialEndedError
-    who = found.narrowed(by.caller.scopes)  # a token may have taken scopes away
+    who = caller.narrowed(by.caller.scopes)  # a token may have taken scopes away
     who.require(scope)
     return who
 
@@ -490,18 +490,18 @@ async def find_caller(session: ReadSession, by: Caller, identifier: UUID) -> Cal
         NotFoundError: there is none, or `by` may not see it.
 
     """
-    found = await list_callers(session, by, after=None, limit=1, only=identifier)
-    if not found:
+    views = await list_callers(session, by, after=None, limit=1, only=identifier)
+    if not views:
         raise NotFoundError
-    return found[0]
+    return views[0]
 
 
 async def _viewed(session: ReadSession, callers: Sequence[Caller]) -> list[CallerView]:
     keys = await keys_of(session, [each.id for each in callers])
     credentials = {each.id: [each.id, *(key.id for key in keys[each.id])] for each in callers}
-    uses = await last_uses(session, [one for some in credentials.values() for one in some])
+    uses = await last_uses(session, [used for some in credentials.values() for used in some])
     return [
-        CallerView(each, keys[each.id], {one: uses[one] for one in credentials[each.id] if one in uses})
+        CallerView(each, keys[each.id], {used: uses[used] for used in credentials[each.id] if used in uses})
         for each in callers
     ]
 
@@ -509,8 +509,8 @@ async def _viewed(session: ReadSession, callers: Sequence[Caller]) -> list[Calle
 async def find_unregistered(session: ReadSession, caller: Caller) -> list[str]:
     """Return the ids in a caller's list of processings that the register does not know, in order."""
     named = caller.processings or frozenset()
-    known = await load_processings(session, named) if named else {}
-    return sorted(named - known.keys())
+    records = await load_processings(session, named) if named else {}
+    return sorted(named - records.keys())
 
 
 _EVERY_SECONDS: Final = 60.0

@@ -173,12 +173,12 @@ async def _record(session: WriteSession, signed: _Signed, now: datetime, *, by: 
         recorded_by=by,
     )
     await add_acknowledgement(session, new)
-    told_before = await load_acknowledgements(session, signed.member)
-    kept = next(each for each in told_before if each.notice == shown.notice and each.way.is_own is signed.way.is_own)
+    of_member = await load_acknowledgements(session, signed.member)
+    kept = next(each for each in of_member if each.notice == shown.notice and each.way.is_own is signed.way.is_own)
     if kept == new:
-        told: dict[str, Detail] = {"notice": shown.notice, "language": shown.language, "way": signed.way.value}
+        detail: dict[str, Detail] = {"notice": shown.notice, "language": shown.language, "way": signed.way.value}
         target = Target(TargetKind.STAFF_MEMBER, str(signed.member))
-        await record_act(session, ActKind.STAFF_ACKNOWLEDGED, by, target, told)
+        await record_act(session, ActKind.STAFF_ACKNOWLEDGED, by, target, detail)
     [marked] = await tell_acknowledgements(session, [kept])
     return marked
 
@@ -223,9 +223,9 @@ async def ensure_member(session: WriteSession, identifier: UUID) -> Member:
         PersonsOnlyError: a program has that id.
 
     """
-    found = await hold_member(session, identifier)
-    if found is not None:
-        return found
+    existing = await hold_member(session, identifier)
+    if existing is not None:
+        return existing
     caller = await hold_caller(session, identifier)
     if caller is None:
         raise NotFoundError
@@ -292,21 +292,21 @@ def _ref(member: UUID) -> bytes:
     return b"staff member " + member.bytes
 
 
-async def tell_acknowledgements(session: ReadSession, found: Sequence[Acknowledgement]) -> list[MarkedAcknowledgement]:
+async def tell_acknowledgements(session: ReadSession, rows: Sequence[Acknowledgement]) -> list[MarkedAcknowledgement]:
     """Return these acknowledgements with their mark. Paper has none: no key makes it."""
-    keys = await keys_made(session, {each.member for each in found})
+    keys = await keys_made(session, {each.member for each in rows})
     return [
         MarkedAcknowledgement(
             each, each.way.is_own and is_rotated_by_other(each.member, keys[each.member], each.acknowledged_at)
         )
-        for each in found
+        for each in rows
     ]
 
 
 async def keys_made(session: ReadSession, members: Collection[UUID]) -> dict[UUID, list[KeyMade]]:
     """Return every key that each of these members ever had, the first one first."""
-    found = await keys_of(session, members)
-    return {member: [KeyMade(each.created_at, each.created_by) for each in keys] for member, keys in found.items()}
+    by_member = await keys_of(session, members)
+    return {member: [KeyMade(each.created_at, each.created_by) for each in keys] for member, keys in by_member.items()}
 
 
 # How a person stands towards the staff notice of today, by what they acknowledged themselves.
@@ -325,10 +325,10 @@ async def read_own_standing(session: ReadSession, caller: Caller) -> OwnStanding
     """Return how a person stands towards the notice of today."""
     notice = await load_notice(session)
     own = [each for each in await load_acknowledgements(session, caller.id) if each.way.is_own]
-    for each in reversed(own):  # by version, the latest first: mostly the first one counts
-        version = await load_notice(session, each.notice)
+    for acknowledgement in reversed(own):  # by version, the latest first: mostly the first one counts
+        version = await load_notice(session, acknowledgement.notice)
         if version is not None and not lacking(version.texts):
-            return OwnStanding(notice, each.notice, each.acknowledged_at)
+            return OwnStanding(notice, acknowledgement.notice, acknowledgement.acknowledged_at)
     return OwnStanding(notice)
 
 
@@ -397,15 +397,15 @@ async def read_staff_coverage(session: ReadSession, vault: Vault | None = None) 
         notice,
         [
             _covered(
-                each,
+                identifier,
                 notice.number,
-                members.get(each),
-                persons.get(each),
-                (own if each in with_access else latest).get(each),
-                opened.get(each),
-                keys.get(each, ()),
+                members.get(identifier),
+                persons.get(identifier),
+                (own if identifier in with_access else latest).get(identifier),
+                opened.get(identifier),
+                keys.get(identifier, ()),
             )
-            for each in everybody
+            for identifier in everybody
         ],
     )
 

@@ -420,7 +420,7 @@ class Group:
         opened = await self.opening.open(session, session.lead, processings, register)
         return {**answers, **await self._record(session, left, callers, opened)}
 
-    def _callers(self, looked_up: LookedUp) -> _Callers:
+    def _callers(self, results: LookedUp) -> _Callers:
         """The callers. None changes before this transaction ends: a change of a caller or its keys waits for it."""
         callers: _Callers = {}
         for order in self.some:
@@ -428,7 +428,7 @@ class Group:
             if key not in callers:
                 lookup = self.callers[order.presented.digest]
                 try:
-                    callers[key] = _let_in_again(lookup.read(looked_up[lookup]), order.caller)
+                    callers[key] = _let_in_again(lookup.read(results[lookup]), order.caller)
                 except (UnauthorizedError, DomainError) as error:
                     callers[key] = error
         return callers

@@ -271,9 +271,9 @@ class EdgeConnection(asyncio.Protocol):
                 self.close()
                 return
             now = replica.now_if_leased()
-            remembered = replica.callers.get(self._digest) if now is not None else None
-            if now is not None and remembered is record and now < remembered.until:
-                self._let_in(caller, boot_seconds() + (remembered.until - now))
+            caller_record = replica.callers.get(self._digest) if now is not None else None
+            if now is not None and caller_record is record and now < caller_record.until:
+                self._let_in(caller, boot_seconds() + (caller_record.until - now))
                 return
             await asyncio.sleep(_AGAIN_SECONDS)
 

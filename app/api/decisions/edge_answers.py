@@ -188,8 +188,8 @@ class EdgeAnswers:
         about = (CORRESPONDENCE, correspondence)
         identifier = numbered_id(at, self.ids, count) if count else decision_id(at)
         self._wording.reported(self._caller, at, identifier, about, kept.judged)
-        if (remembered := self._replica.callers.get(self._digest)) is not None:
-            remembered.use.at = max(remembered.use.at, at)
+        if (caller_record := self._replica.callers.get(self._digest)) is not None:
+            caller_record.use.at = max(caller_record.use.at, at)
 
     def _is_new(self, count: int) -> bool:
         """Whether a row may have this count, which no other row has from now on; 0 is no count: no id was told."""

@@ -153,14 +153,14 @@ async def remembered_caller(services: Services, presented: Credential) -> Caller
         return None
     replica = memory.replica
     try:
-        remembered = replica.callers.get(presented.digest) or await replica.load_caller(presented.digest)
+        record = replica.callers.get(presented.digest) or await replica.load_caller(presented.digest)
     except DatabaseUnavailableError:
         return None  # memory cannot be read into: the primary is asked
     now = replica.now()
-    if remembered.caller is None or now >= remembered.until or not replica.lease.held():
+    if record.caller is None or now >= record.until or not replica.lease.held():
         return None
-    remembered.use.at = now
-    return remembered.caller
+    record.use.at = now
+    return record.caller
 
 
 async def credential_of(services: Services, text: str | None) -> Credential:

@@ -75,8 +75,8 @@ class ConsentForm:
 
     def seal(self, deployment: Deployment) -> str:
         """Return the proof that this service made the form (hex): a keyed hash over all of it."""
-        said = f"{self.token_sha256.hex()} {self.nonce.hex()} {self.processing} {self.language} {self.shown}"
-        return deployment.pseudonyms.opaque("consent-form", said).hex()
+        content = f"{self.token_sha256.hex()} {self.nonce.hex()} {self.processing} {self.language} {self.shown}"
+        return deployment.pseudonyms.opaque("consent-form", content).hex()
 
 
 async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and how its page looked
@@ -181,15 +181,15 @@ class _Said:
 
 
 async def _record(
-    session: WriteSession, deployment: Deployment, opened: OpenedLink, ledgers: OpenLedgers, said: _Said
+    session: WriteSession, deployment: Deployment, opened: OpenedLink, ledgers: OpenLedgers, answer: _Said
 ) -> None:
-    link, item = opened.link, said.item
-    if said.act is Act.WITHDRAW:
-        withdrawal = Withdrawal(said.subject, item.id, method="web_form", link=link.id)
+    link, item = opened.link, answer.item
+    if answer.act is Act.WITHDRAW:
+        withdrawal = Withdrawal(answer.subject, item.id, method="web_form", link=link.id)
         await record(session, deployment, opened.caller, withdrawal, ledgers)
         return
-    if said.act is Act.DECLINE:
-        declined = DeclinedRenewal(said.subject, item.id, {"method": "web_form", "link": str(link.id)})
+    if answer.act is Act.DECLINE:
+        declined = DeclinedRenewal(answer.subject, item.id, {"method": "web_form", "link": str(link.id)})
         await decline_renewal(session, deployment, opened.caller, declined)
         return
     capacity = {"given_by": (link.given_by or GivenBy.SELF).value}
@@ -199,15 +199,15 @@ async def _record(
         capacity["age_band"] = opened.age_band.value
     if link.parent_ref is not None and link.parent_checked_how is not None:
         capacity |= {"parent_ref": link.parent_ref.hex(), "parent_checked_how": link.parent_checked_how}
-    await record(session, deployment, opened.caller, _collected(opened, said, capacity), ledgers)
+    await record(session, deployment, opened.caller, _collected(opened, answer, capacity), ledgers)
 
 
-def _collected(opened: OpenedLink, said: _Said, capacity: dict[str, str]) -> Collected:
-    link, item, language = opened.link, said.item, said.form.language
+def _collected(opened: OpenedLink, answer: _Said, capacity: dict[str, str]) -> Collected:
+    link, item, language = opened.link, answer.item, answer.form.language
     return Collected(
-        subject=said.subject,
+        subject=answer.subject,
         processing=item.id,
-        kind=EventKind.GRANTED if said.act is Act.ACCEPT else EventKind.REFUSED,
+        kind=EventKind.GRANTED if answer.act is Act.ACCEPT else EventKind.REFUSED,
         evidence={
             "method": "web_form",
             "positive_act": "button_clicked",
@@ -219,11 +219,11 @@ def _collected(opened: OpenedLink, said: _Said, capacity: dict[str, str]) -> Col
             "authentication": link.authentication.value,
             "link": str(link.id),
             "build": " ".join(build()),
-            **({"answering_as": said.answering_as.value} if said.answering_as is not None else {}),
+            **({"answering_as": answer.answering_as.value} if answer.answering_as is not None else {}),
         },
         capacity=capacity,
         version=item.version,
         territory=link.territory,
         presented_text=item.text(language).plain,
-        presented_page=said.page(opened, item, language),
+        presented_page=answer.page(opened, item, language),
     )

@@ -49,8 +49,8 @@ async def close_subject(session: WriteSession, deployment: Deployment, caller: C
     if ledger.shared:
         session.widen()  # the mailbox is no longer shared either: it may be given consents from now on
     closed = await close_ledger(session, caller, ledger)
-    told = {"ended": len(closed.ended)}
-    await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=closed.ledger.ref), told)
+    detail = {"ended": len(closed.ended)}
+    await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=closed.ledger.ref), detail)
     return closed.closure
 
 
@@ -165,6 +165,6 @@ async def _close(session: WriteSession, deployment: Deployment, caller: Caller, 
     await append_for_all(session, caller, ledger, EventKind.ERASED)
     for row in ended:
         await tell(session, ledger.ref, EventKind.ERASED, at, consent=row.id, processing=row.processing)
-    told = {"ended": len(ended)}
-    await record_act(session, ActKind.SUBJECT_ERASED, caller.id, Target(subject_ref=ledger.ref), told)
+    detail = {"ended": len(ended)}
+    await record_act(session, ActKind.SUBJECT_ERASED, caller.id, Target(subject_ref=ledger.ref), detail)
     return Closure(closure.id, tuple(row.id for row in ended), closure.collected_at)

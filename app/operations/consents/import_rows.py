@@ -46,7 +46,7 @@ class ImportedRow:
 
     source_id: str
     content: str
-    said: Collected | Withdrawal
+    decision: Collected | Withdrawal
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Verdict:
     ref: bytes = b""
 
 
-async def propose_import(session: WriteSession, caller: Caller, whole: Import, rows: Sequence[ImportedRow]) -> None:
+async def propose_import(session: WriteSession, caller: Caller, import_: Import, rows: Sequence[ImportedRow]) -> None:
     """Begin an import without a row, and propose it to a second person: how many grants, decided until when.
 
     The number is what the caller expects, or what the import has with these rows if that is more.
@@ -91,23 +91,23 @@ async def propose_import(session: WriteSession, caller: Caller, whole: Import, r
         ProposalPendingError: it waits already, with other numbers.
 
     """
-    held = await hold_source(session, whole.source, caller.id, whole.grants_expected, whole.until)
-    if held.made_by != caller.id:
+    source = await hold_source(session, import_.source, caller.id, import_.grants_expected, import_.until)
+    if source.made_by != caller.id:
         raise ImportOfAnotherError(field="import")
-    now, grants = await session.now(), held.grants + sum(map(_is_grant, rows))
-    approvable = _approvable(replace(held, expected=max(held.expected, grants)))
-    wanted = GateProposal(uuid7(now), Gated.IMPORT, whole.source, approvable, now, caller.id)
-    await pass_gate(session, caller, whole.approval, wanted)
+    now, grants = await session.now(), source.grants + sum(map(_is_grant, rows))
+    approvable = _approvable(replace(source, expected=max(source.expected, grants)))
+    wanted = GateProposal(uuid7(now), Gated.IMPORT, import_.source, approvable, now, caller.id)
+    await pass_gate(session, caller, import_.approval, wanted)
 
 
-def _approvable(held: ImportSource) -> dict[str, Any]:
+def _approvable(source: ImportSource) -> dict[str, Any]:
     """Return what is approved of an import: how many grants, and until when the older system decided."""
-    until = held.until.astimezone(UTC).isoformat() if held.until is not None else None
-    return {"grants": held.expected, "until": until}
+    until = source.until.astimezone(UTC).isoformat() if source.until is not None else None
+    return {"grants": source.expected, "until": until}
 
 
 async def import_rows(
-    session: WriteSession, deployment: Deployment, caller: Caller, whole: Import, rows: Sequence[ImportedRow]
+    session: WriteSession, deployment: Deployment, caller: Caller, import_: Import, rows: Sequence[ImportedRow]
 ) -> list[Verdict]:
     """Record rows of one import, each independently: a refused row leaves the others.
 
@@ -120,35 +120,35 @@ async def import_rows(
         ImportUntilError: `until` lies in the future, or differs from the one that this import began with.
 
     """
-    held = await hold_source(session, whole.source, caller.id, whole.grants_expected, whole.until)
-    if held.made_by != caller.id:
+    source = await hold_source(session, import_.source, caller.id, import_.grants_expected, import_.until)
+    if source.made_by != caller.id:
         raise ImportOfAnotherError(field="import")
-    if whole.until is not None and whole.until > await session.now():
+    if import_.until is not None and import_.until > await session.now():
         raise ImportUntilError("The older system has stopped deciding: this time lies in the future.", field="until")
-    if (whole.until or held.until) != held.until:
+    if (import_.until or source.until) != source.until:
         raise ImportUntilError(field="until")
-    hashes = [_hashes(deployment, whole.source, row) for row in rows]
+    hashes = [_hashes(deployment, import_.source, row) for row in rows]
     known = await known_rows(session, [each.row for each in hashes])
     verdicts: dict[int, Verdict] = {}
     first: dict[bytes, int] = {}
-    for place, each in enumerate(hashes):
-        if each.row in known:
-            verdicts[place] = _repeated(known[each.row], each)
+    for place, item in enumerate(hashes):
+        if item.row in known:
+            verdicts[place] = _repeated(known[item.row], item)
         else:
-            first.setdefault(each.row, place)
+            first.setdefault(item.row, place)
     left = list(first.values())
-    recorder = _Recorder(session, deployment, caller, replace(whole, until=held.until))
+    recorder = _Recorder(session, deployment, caller, replace(import_, until=source.until))
     recorded = await recorder.record([rows[place] for place in left])
     verdicts.update(zip(left, recorded, strict=True))
-    for place, each in enumerate(hashes):
+    for place, item in enumerate(hashes):
         if place not in verdicts:  # it stands twice in this request: the first one's verdict holds for both
-            before = verdicts[first[each.row]]
-            verdicts[place] = before if before.refused is not None else _repeated(hashes[first[each.row]].content, each)
+            before = verdicts[first[item.row]]
+            verdicts[place] = before if before.refused is not None else _repeated(hashes[first[item.row]].content, item)
     done = [place for place in left if verdicts[place].refused is None]
     keep_rows(session, [(hashes[place], verdicts[place].ref) for place in done])
     grants = sum(1 for place in done if _is_grant(rows[place]))
-    await add_counts(session, whole.source, rows=len(done), grants=grants)
-    await _require_approval(session, whole, held, held.grants + grants)
+    await add_counts(session, import_.source, rows=len(done), grants=grants)
+    await _require_approval(session, import_, source, source.grants + grants)
     if done:
         await record_import(session, caller)
     if known:
@@ -161,19 +161,19 @@ def _repeated(content: bytes, row: RowHashes) -> Verdict:
     return Verdict(unchanged=True) if content == row.content else Verdict(refused=RowChangedError(field="source_id"))
 
 
-async def _require_approval(session: WriteSession, whole: Import, held: ImportSource, grants: int) -> None:
+async def _require_approval(session: WriteSession, import_: Import, source: ImportSource, grants: int) -> None:
     """Refuse grants unless a second person approved at least as many of them, decided until the same instant."""
-    wanted = max(whole.grants_expected, grants)
-    if not wanted or whole.dry_run or await how_many_decide(session, whole.approval) is RegisterApproval.ONE:
+    wanted = max(import_.grants_expected, grants)
+    if not wanted or import_.dry_run or await how_many_decide(session, import_.approval) is RegisterApproval.ONE:
         return
-    until = _approvable(held)["until"]
-    approved = await load_approved(session, Gated.IMPORT, held.name)
+    until = _approvable(source)["until"]
+    approved = await load_approved(session, Gated.IMPORT, source.name)
     if not any(each.wanted["until"] == until and wanted <= each.wanted["grants"] for each in approved):
         raise ImportNotApprovedError
 
 
 def _is_grant(row: ImportedRow) -> bool:
-    return isinstance(row.said, Collected) and row.said.kind is EventKind.GRANTED
+    return isinstance(row.decision, Collected) and row.decision.kind is EventKind.GRANTED
 
 
 def _hashes(deployment: Deployment, source: str, row: ImportedRow) -> RowHashes:
@@ -190,18 +190,18 @@ class _Recorder:
     session: WriteSession
     deployment: Deployment
     caller: Caller
-    whole: Import
+    import_: Import
 
     async def record(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
         """Record each row for itself, in their order."""
         refusals = [self._refusal(row) for row in rows]
         allowed = [row for row, refused in zip(rows, refusals, strict=True) if refused is None]
-        processings = {row.said.processing for row in allowed if row.said.processing is not None}
-        named = named_in(row.said for row in allowed)
+        processings = {row.decision.processing for row in allowed if row.decision.processing is not None}
+        named = named_in(row.decision for row in allowed)
         opened = await open_ledgers(self.session, self.deployment, named, processings, documents=named)
         verdicts = []
         for number, (row, refused) in enumerate(zip(rows, refusals, strict=True)):
-            verdicts.append(Verdict(refused=refused) if refused is not None else await self._one(row, opened))
+            verdicts.append(Verdict(refused=refused) if refused is not None else await self._record_row(row, opened))
             if number % _AT_A_STRETCH == 0:
                 await asyncio.sleep(0)  # decisions of this process are answered meanwhile
         return verdicts
@@ -209,20 +209,20 @@ class _Recorder:
     def _refusal(self, row: ImportedRow) -> DomainError | None:
         """Return why a row is refused before any look-up: the caller may not name its processing, or the id is bad."""
         try:
-            self.caller.require_processing(row.said.processing)
-            self.deployment.pseudonyms.ids.normalise(row.said.subject.type, row.said.subject.id)
+            self.caller.require_processing(row.decision.processing)
+            self.deployment.pseudonyms.ids.normalise(row.decision.subject.type, row.decision.subject.id)
         except DomainError as error:
             return error
         return None
 
-    async def _one(self, row: ImportedRow, opened: OpenLedgers) -> Verdict:
-        said = replace(row.said, historic=True, quiet=not self.whole.notify)
-        if isinstance(said, Collected):
-            if said.kind is EventKind.GRANTED and self.whole.until is None:
+    async def _record_row(self, row: ImportedRow, opened: OpenLedgers) -> Verdict:
+        decision = replace(row.decision, historic=True, quiet=not self.import_.notify)
+        if isinstance(decision, Collected):
+            if decision.kind is EventKind.GRANTED and self.import_.until is None:
                 return Verdict(refused=ImportUntilError(field="until"))
-            said = replace(said, until=self.whole.until)
+            decision = replace(decision, until=self.import_.until)
         try:
-            recorded = await record(self.session, self.deployment, self.caller, said, opened)
+            recorded = await record(self.session, self.deployment, self.caller, decision, opened)
         except (DomainError, PartRefusedError) as error:
             return Verdict(refused=error)
         event = recorded.entry.event

@@ -236,42 +236,42 @@ class Opening:
         return (self.names, self.accounts, INSTANT, self.located, self.ledgers, STAMP, *documents)
 
     async def open(
-        self, session: WriteSession, found: LookedUp, processings: Collection[str], register: RegisterEntries
+        self, session: WriteSession, results: LookedUp, processings: Collection[str], register: RegisterEntries
     ) -> OpenLedgers:
         """Return the ledgers, once the look-ups were sent.
 
         Args:
             session: the transaction that sent them.
-            found: what they found.
+            results: what they returned.
             processings: those whose register entries each ledger gets besides the ones that it names already.
             register: the cache of register entries.
 
         """
         opened = OpenLedgers(session, self.deployment, locator_of=self.locator_of)
         if self.documents is not None:
-            opened.documents |= self.documents.read(found[self.documents])
-        kept, held = self.names.read(found[self.names]), self.accounts.read(found[self.accounts])
-        located: list[Located] = self.located.read(found[self.located])
-        for locator, one in zip(self.wanted, located, strict=True):
+            opened.documents |= self.documents.read(results[self.documents])
+        kept, held = self.names.read(results[self.names]), self.accounts.read(results[self.accounts])
+        located: list[Located] = self.located.read(results[self.located])
+        for locator, account in zip(self.wanted, located, strict=True):
             theirs = {*self.wanted[locator], *self.documents_of[locator]}
-            if kept.issuperset(theirs) and (one.new or one.ref in held):
-                opened.located[locator] = one
+            if kept.issuperset(theirs) and (account.new or account.ref in held):
+                opened.located[locator] = account
             else:
                 opened.busy.add(locator)
-        accounts = {one.ref: one for one in opened.located.values()}
+        accounts = {account.ref: account for account in opened.located.values()}
         session.committing.subjects.update(held, accounts)
-        known, now = self.ledgers.read(found[self.ledgers]), session.clock.read(INSTANT.read(found[INSTANT]))
-        named = {entry.event.processing for ref in accounts for entry in known.get(ref, ())} | set(processings)
-        entries = await register.read(session, {each for each in named if each is not None}, STAMP.read(found[STAMP]))
-        for ref, one in accounts.items():
+        recorded, now = self.ledgers.read(results[self.ledgers]), session.clock.read(INSTANT.read(results[INSTANT]))
+        named = {entry.event.processing for ref in accounts for entry in recorded.get(ref, ())} | set(processings)
+        entries = await register.read(session, {each for each in named if each is not None}, STAMP.read(results[STAMP]))
+        for ref, account in accounts.items():
             opened.ledgers[ref] = OpenLedger(
                 ref,
-                one.locators,
+                account.locators,
                 None,
-                known.get(ref, ()),
+                recorded.get(ref, ()),
                 now,
                 entries,
-                shared=one.shared,
+                shared=account.shared,
                 set_back=session.committing.set_back,
                 keys=self.deployment.pseudonyms.makers(),
             )
@@ -330,8 +330,8 @@ async def open_ledgers(
     while True:
         with suppress(MovedError):
             async with session.attempt():
-                found = await session.look_up(*opening.lookups)
-                opened = await opening.open(session, found, processings, RegisterEntries())
+                results = await session.look_up(*opening.lookups)
+                opened = await opening.open(session, results, processings, RegisterEntries())
                 if opened.busy:
                     raise MovedError
                 return opened
@@ -415,12 +415,12 @@ def time_of_grant(
         return CollectionTime(ledger.now, imported=False)
     if stated > ledger.now:
         raise CollectionTimeError("A grant cannot be collected in the future.", field="collected_at")
-    found = _within(ledger, deployment, caller, stated)
-    if found is not None and deployment.approval is RegisterApproval.TWO:
+    imported_time = _within(ledger, deployment, caller, stated)
+    if imported_time is not None and deployment.approval is RegisterApproval.TWO:
         message = "Older consents come in by an import, which a second person approves: POST /v1/imports."
         raise CollectionTimeError(message, field="collected_at")
-    _refuse_before_closure(ledger, stated, "collected_at", imported=found is not None)
-    return found or CollectionTime(stated, imported=False)
+    _refuse_before_closure(ledger, stated, "collected_at", imported=imported_time is not None)
+    return imported_time or CollectionTime(stated, imported=False)
 
 
 def time_of_narrowing(
@@ -443,10 +443,10 @@ def time_of_narrowing(
         raise CollectionTimeError("This time lies in the future.", field=field)
     if Scope.CONSENTS_IMPORT not in caller.scopes or deployment.approval is RegisterApproval.TWO:
         return live
-    found = _within(ledger, deployment, caller, stated)
-    if found is not None:
+    imported_time = _within(ledger, deployment, caller, stated)
+    if imported_time is not None:
         _refuse_before_closure(ledger, stated, field, imported=True, narrows=True)
-    return found or live
+    return imported_time or live
 
 
 def time_of_history(
@@ -527,16 +527,16 @@ def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None
     """Return the capacity with a parent's reference in place of the parent's id, which is not kept."""
     if capacity is None or "parent" not in capacity:
         return capacity
-    said = {name: value for name, value in capacity.items() if name != "parent"}
+    remaining = {name: value for name, value in capacity.items() if name != "parent"}
     parent = capacity["parent"]
-    return {**said, "parent_ref": parent_reference(deployment, SubjectName(parent["type"], parent["id"])).hex()}
+    return {**remaining, "parent_ref": parent_reference(deployment, SubjectName(parent["type"], parent["id"])).hex()}
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedCapacity:
     """What is recorded of who decided and of their age; `widens`: it may permit more than was permitted before."""
 
-    said: Mapping[str, Any] | None
+    value: Mapping[str, Any] | None
     widens: bool
 
 
@@ -564,9 +564,9 @@ def capacity_of(  # noqa: PLR0917 - a decision, and who takes it down
         at: when it was decided.
 
     """
-    said, is_grant = without_parent_id(deployment, capacity), kind is EventKind.GRANTED
-    is_older = makes_older(collection_of(None, said, text_known=True), ledger.events, at)
+    recorded, is_grant = without_parent_id(deployment, capacity), kind is EventKind.GRANTED
+    is_older = makes_older(collection_of(None, recorded, text_known=True), ledger.events, at)
     is_beyond_it = caller.processings is not None and age_known(ledger.events, at) is not None
     if is_older and (is_beyond_it or (ledger.set_back and not is_grant)):
-        return RecordedCapacity(without_age(said), widens=is_grant)
-    return RecordedCapacity(said, widens=is_grant or is_older)
+        return RecordedCapacity(without_age(recorded), widens=is_grant)
+    return RecordedCapacity(recorded, widens=is_grant or is_older)

@@ -141,12 +141,12 @@ async def create_consent_link(
     if ledger.shared and wanted.kind.asks:
         raise MailboxSharedError(field="subject")
     records = await load_processings(session, wanted.processings)
-    asked = await load_asked(session, ledger.ref, ledger.now)
+    solicited = await load_asked(session, ledger.ref, ledger.now)
     for identifier in wanted.processings:
         _check(records.get(identifier), identifier, ledger, wanted)
     _check_age(ledger, wanted)
     chosen, left_out, expires_at = (
-        _to_decide(deployment, ledger, records, wanted, asked)
+        _to_decide(deployment, ledger, records, wanted, solicited)
         if wanted.kind.asks
         else _to_withdraw(deployment, ledger, records, wanted)
     )
@@ -232,11 +232,11 @@ def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger,
     if version is None or not version.automated:
         detail = f"{identifier} is not an automated analysis: no consent lets a person read a correspondence."
         raise ConsentNotApplicableError(detail, field=_FIELD)
-    told = record.version(version.number)
-    if told is not None and record.struck(told, ledger.now):
+    current = record.version(version.number)
+    if current is not None and record.struck(current, ledger.now):
         detail = f"What {identifier} asks was invalidated: add a version that may be asked, and ask then."
         raise VersionInvalidatedError(detail, field=_FIELD)
-    if told is None or told.contact is None:
+    if current is None or current.contact is None:
         detail = f"{identifier} names no data_protection_contact: add a version that does, and ask then."
         raise ContactMissingError(detail, field=_FIELD)
 
@@ -258,7 +258,7 @@ def _to_decide(
     ledger: OpenLedger,
     records: Mapping[str, ProcessingRecord],
     wanted: WantedLink,
-    asked: Mapping[str, Solicited],
+    solicited: Mapping[str, Solicited],
 ) -> _Chosen:
     """Choose what may be asked now: leave out what was asked about often enough in this half-year.
 
@@ -278,20 +278,20 @@ def _to_decide(
             left_out.append(LeftOut(identifier, LeftOutReason.RENEWAL_DECLINED, ends))
         elif decision is not None and paused and not wanted.by_person:
             left_out.append(LeftOut(identifier, LeftOutReason(decision.kind.value), until))
-        elif asked.get(identifier, Solicited()).is_enough(no, by_person=wanted.by_person):
+        elif solicited.get(identifier, Solicited()).is_enough(no, by_person=wanted.by_person):
             left_out.append(LeftOut(identifier, LeftOutReason.ASKED_ENOUGH, next_half_year(ledger.now)))
         else:
             chosen.append(identifier)
     if not chosen:
         raise SolicitationPausedError(
             "Refused, withdrawn, not to be renewed, or asked for often enough in this half-year; not to be offered: "
-            f"{', '.join(map(_told, left_out))}.",
+            f"{', '.join(map(_left_out_text, left_out))}.",
             field=_FIELD,
         )
     return tuple(chosen), left_out, ledger.now + deployment.link_validity
 
 
-def _told(left_out: LeftOut) -> str:
+def _left_out_text(left_out: LeftOut) -> str:
     until = f" until {left_out.until.astimezone(PARIS):%Y-%m-%d}" if left_out.until else ""
     return f"{left_out.processing}{until}"
 
@@ -334,10 +334,10 @@ async def create_overview_link(
     """
     caller.require(Scope.CONSENTS_READ)
     caller.require_processing(None)
-    found = await find_name(session, deployment.pseudonyms.found_by(wanted.subject.type, wanted.subject.id))
-    if found is None:
+    ref_and_name = await find_name(session, deployment.pseudonyms.found_by(wanted.subject.type, wanted.subject.id))
+    if ref_and_name is None:
         raise NotFoundError("Nothing is recorded about this user.", field="subject")
-    ref, name = found
+    ref, name = ref_and_name
     entries, now = await load_entries(session, ref), await session.now()
     token = secrets.token_urlsafe(TOKEN_BYTES)
     link = ConsentLink(

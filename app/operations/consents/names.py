@@ -92,8 +92,8 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
     ended = list((await _end(session, caller, mine, theirs)).ended) if not account.new else []
     ended += await _carry_over(session, deployment, caller, stated, mine, theirs)
     session.note("other", {"what": "another name was linked", "about": f"subject_ref {theirs.ref.hex()}"})
-    told = {"basis": by.value, "ended": len(ended)}
-    await record_act(session, ActKind.SUBJECTS_LINKED, caller.id, Target(subject_ref=theirs.ref), told)
+    detail = {"basis": by.value, "ended": len(ended)}
+    await record_act(session, ActKind.SUBJECTS_LINKED, caller.id, Target(subject_ref=theirs.ref), detail)
     return StatedName(stated.id, by, stated.kept_at, tuple(row.id for row in ended), closed=not account.new)
 
 
@@ -130,10 +130,10 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
         The consents that ended.
 
     """
-    said = {entry.event.id: entry for entry in mine.entries}
+    by_id = {entry.event.id: entry for entry in mine.entries}
     after = theirs
     for event in carried_over(mine.events):
-        after = after.with_entries(_carried(caller, stated, said[event.id], after))
+        after = after.with_entries(_carried(caller, stated, by_id[event.id], after))
     for processing in await _own_parent(session, deployment, stated, theirs):
         at = after.after_everything
         event = ConsentEvent(uuid7(at), EventKind.WITHDRAWN, processing, at, after.next_order)
@@ -165,9 +165,9 @@ def _carried(caller: Caller, stated: KeptName, entry: LedgerEntry, after: OpenLe
         collection=collection_of(evidence, capacity, text_known=True),
     )
     recorded_at = max(after.now, event.collected_at)
-    said = {**(evidence or {}), "name": str(stated.id)}
+    carried_evidence = {**(evidence or {}), "name": str(stated.id)}
     return LedgerEntry(
-        after.ref, again, recorded_at, caller.id, imported=entry.imported, evidence=said, capacity=capacity
+        after.ref, again, recorded_at, caller.id, imported=entry.imported, evidence=carried_evidence, capacity=capacity
     )
 
 

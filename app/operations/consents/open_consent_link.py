@@ -134,8 +134,8 @@ def title_of(link: ConsentLink, items: Sequence[ShownProcessing], *, asks: bool)
 
 def with_texts(items: Sequence[ShownProcessing], title: str, audience: Audience) -> tuple[ShownProcessing, ...]:
     """Return the processings with their texts in each language, as one page shows them together."""
-    asked = [(item.facts, item.face) for item in items]
-    pages = {language: on_one_page(asked, language, title=title, audience=audience) for language in LANGUAGES}
+    parts = [(item.facts, item.face) for item in items]
+    pages = {language: on_one_page(parts, language, title=title, audience=audience) for language in LANGUAGES}
     return tuple(
         replace(item, texts={language: texts[place] for language, texts in pages.items()})
         for place, item in enumerate(items)
@@ -290,13 +290,13 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     joint = link.kind is LinkKind.JOINT
     under_15 = young and not joint
     asks = link.kind.asks and (young or not joint) and now < link.expires_at and await _in_force(session, link, caller)
-    known = await load_controllers(session, _controllers_of(records, now))
+    controllers = await load_controllers(session, _controllers_of(records, now))
 
     def show(struck: frozenset[str]) -> tuple[str, tuple[ShownProcessing, ...]]:
         """Return the title, and each processing with its texts; `struck`: where the text that asks was invalidated."""
         shown = [
             show_processing(
-                *(link, entries, records[each], _who(records[each], known, now), now, deployment.policy),
+                *(link, entries, records[each], _who(records[each], controllers, now), now, deployment.policy),
                 asks=asks and not under_15 and caller.may_ask_about(each),
                 struck=each in struck,
             )
@@ -329,7 +329,7 @@ async def show_person(session: ReadSession, deployment: Deployment, name: Subjec
     ref = await ref_of(session, deployment, name)
     entries, now = await load_entries(session, ref), await session.now()
     records = await name_controllers(session, await load_processings(session, _decided_about(entries)))
-    known = await load_controllers(session, _controllers_of(records, now))
+    controllers = await load_controllers(session, _controllers_of(records, now))
     nobody = UUID(int=0)
     page = ConsentLink(
         *(b"", nobody, ref, nobody, LinkKind.OVERVIEW, (), Authentication.MAILBOX),
@@ -343,8 +343,8 @@ async def show_person(session: ReadSession, deployment: Deployment, name: Subjec
     )
     return with_texts(
         [
-            show_processing(page, entries, each, _who(each, known, now), now, deployment.policy, asks=False)
-            for each in records.values()
+            show_processing(page, entries, record, _who(record, controllers, now), now, deployment.policy, asks=False)
+            for record in records.values()
         ],
         "title_answers",
         Audience.ALONE,
@@ -361,9 +361,9 @@ def _controllers_of(records: Mapping[str, ProcessingRecord], now: datetime) -> f
     return frozenset(each for record in records.values() for each in version_shown(record, now).controllers)
 
 
-def _who(record: ProcessingRecord, known: Mapping[str, ControllerRecord], now: datetime) -> tuple[Who, ...]:
+def _who(record: ProcessingRecord, controllers: Mapping[str, ControllerRecord], now: datetime) -> tuple[Who, ...]:
     """Return who answers for the version that is shown."""
-    named = tuple(who_is(known[each]) for each in version_shown(record, now).controllers if each in known)
+    named = tuple(who_is(controllers[each]) for each in version_shown(record, now).controllers if each in controllers)
     return named or (Who(record.controller),)
 
 
@@ -375,8 +375,8 @@ async def _with_presented(session: ReadSession, items: Sequence[ShownProcessing]
 
 
 def _digest_of(decision: LedgerEntry | None) -> bytes | None:
-    said = (decision.evidence or {}).get("presented_text_sha256") if decision is not None else None
-    return bytes.fromhex(said) if isinstance(said, str) else None
+    digest = (decision.evidence or {}).get("presented_text_sha256") if decision is not None else None
+    return bytes.fromhex(digest) if isinstance(digest, str) else None
 
 
 def account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:

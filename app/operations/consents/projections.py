@@ -49,11 +49,11 @@ async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | N
 
 async def count_lapsing(session: ReadSession, policy: PeriodPolicy, window: Window) -> dict[str, int]:
     """Return how many consents that are in force now will expire between two instants, by processing."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for (processing, _, lapses), number in (await _counted(session, policy, await session.now(), window)).items():
         if lapses is not None and window[0] <= lapses < window[1]:
-            found[processing] += number
-    return dict(sorted(found.items()))
+            counts[processing] += number
+    return dict(sorted(counts.items()))
 
 
 async def _counted(

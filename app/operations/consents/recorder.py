@@ -211,7 +211,7 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
     version = _version(record, collected, when.at)
     collected = _checked(collected, version, when, ledger, known)
     capacity = capacity_of(ledger, deployment, caller, collected.kind, collected.capacity, when.at)
-    entry = _entry_of_grant(replace(collected, capacity=capacity.said), ledger, deployment, caller, version, when)
+    entry = _entry_of_grant(replace(collected, capacity=capacity.value), ledger, deployment, caller, version, when)
     texts = tuple(text for text in (collected.presented_text, collected.presented_page) if text is not None)
     return Recording(entry, capacity.widens, document_of(collected), texts)
 
@@ -231,8 +231,8 @@ def view_of(entry: LedgerEntry, standing: Standing) -> ConsentView:
     event, state = entry.event, standing.state_of(entry.event)
     if event.kind is not EventKind.GRANTED:
         return ConsentView(event, entry.subject_ref, state, None)
-    found = defects(standing.grant_of(event), standing.processing, standing.at) if state is State.INVALID else ()
-    return ConsentView(event, entry.subject_ref, state, standing.expiry_of(event), found)
+    its_defects = defects(standing.grant_of(event), standing.processing, standing.at) if state is State.INVALID else ()
+    return ConsentView(event, entry.subject_ref, state, standing.expiry_of(event), its_defects)
 
 
 def covers(entry: LedgerEntry, replaced: Sequence[ConsentEvent], standing: Standing) -> bool:
@@ -381,14 +381,14 @@ def _entry_of_grant(  # noqa: PLR0917 - the parts of one entry, each from elsewh
 
 def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, Any], bool]:
     """Return the evidence as stated, or with the hash of the page's text; and whether the register holds the text."""
-    said = collected.evidence
+    evidence = collected.evidence
     if collected.presented_text is not None:
         shown = {"presented_text_sha256": text_digest(collected.presented_text).hex()}
         if collected.presented_page is not None:
             shown["presented_page_sha256"] = text_digest(collected.presented_page).hex()
-        return {**said, **shown}, True
-    digest = said.get("presented_text_sha256")
-    return dict(said), digest is not None and not collected.unknown and version.holds_text(digest)
+        return {**evidence, **shown}, True
+    digest = evidence.get("presented_text_sha256")
+    return dict(evidence), digest is not None and not collected.unknown and version.holds_text(digest)
 
 
 # A withdrawal, from one processing or from all at once: from what is said to the entry. Values in, values out.
@@ -425,7 +425,7 @@ class RecordedWithdrawal:
     effective_at: datetime
 
 
-def withdrawal(said: Withdrawal, ledger: OpenLedger, deployment: Deployment, caller: Caller) -> Recording:
+def withdrawal(stated: Withdrawal, ledger: OpenLedger, deployment: Deployment, caller: Caller) -> Recording:
     """Return the entry of a withdrawal, even with nothing to withdraw: an older import must not revive a consent.
 
     Raises:
@@ -434,14 +434,14 @@ def withdrawal(said: Withdrawal, ledger: OpenLedger, deployment: Deployment, cal
         CollectionTimeError: `received_at` lies in the future.
 
     """
-    if said.processing is not None and not ledger.registered(said.processing).facts.rests_on_consent:
+    if stated.processing is not None and not ledger.registered(stated.processing).facts.rests_on_consent:
         raise ConsentNotApplicableError(field="processing")
-    if said.historic:
-        when = time_of_history(ledger, caller, said.received_at, field="received_at", narrows=True)
+    if stated.historic:
+        when = time_of_history(ledger, caller, stated.received_at, field="received_at", narrows=True)
     else:
-        when = time_of_narrowing(ledger, deployment, caller, said.received_at, field="received_at")
-    capacity = capacity_of(ledger, deployment, caller, EventKind.WITHDRAWN, said.capacity, when.at)
-    return Recording(_entry_of_withdrawal(caller, ledger, replace(said, capacity=capacity.said), when), capacity.widens)
+        when = time_of_narrowing(ledger, deployment, caller, stated.received_at, field="received_at")
+    capacity = capacity_of(ledger, deployment, caller, EventKind.WITHDRAWN, stated.capacity, when.at)
+    return Recording(_withdrawal_entry(caller, ledger, replace(stated, capacity=capacity.value), when), capacity.widens)
 
 
 def is_known(events: Iterable[ConsentEvent], processings: Collection[str] | None) -> bool:
@@ -457,17 +457,17 @@ def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow]
     return RecordedWithdrawal(entry.event.id, matched, tuple(row.id for row in ended), entry.event.collected_at)
 
 
-def _entry_of_withdrawal(caller: Caller, ledger: OpenLedger, said: Withdrawal, when: CollectionTime) -> LedgerEntry:
-    told = {"method": said.method, "link": str(said.link) if said.link is not None else None}
+def _withdrawal_entry(caller: Caller, ledger: OpenLedger, stated: Withdrawal, when: CollectionTime) -> LedgerEntry:
+    evidence = {"method": stated.method, "link": str(stated.link) if stated.link is not None else None}
     return entry_of(
         ledger,
         caller,
         when,
         kind=EventKind.WITHDRAWN,
-        processing=said.processing,
-        stated_at=said.received_at,
-        evidence={name: value for name, value in told.items() if value is not None} or None,
-        capacity=said.capacity,
+        processing=stated.processing,
+        stated_at=stated.received_at,
+        evidence={name: value for name, value in evidence.items() if value is not None} or None,
+        capacity=stated.capacity,
     )
 
 
@@ -485,18 +485,18 @@ class Recorded:
     done: Done
 
 
-def named_in(said: Iterable[Said]) -> dict[SubjectName, set[bytes]]:
+def named_in(decisions: Iterable[Said]) -> dict[SubjectName, set[bytes]]:
     """Return the subjects of some decisions, each with the documents (SHA-256) that are to stand for their grants."""
     named: dict[SubjectName, set[bytes]] = {}
-    for each in said:
-        documents = named.setdefault(each.subject, set())
-        if isinstance(each, Collected) and (document := document_of(each)) is not None:
+    for decision in decisions:
+        documents = named.setdefault(decision.subject, set())
+        if isinstance(decision, Collected) and (document := document_of(decision)) is not None:
             documents.add(document)
     return named
 
 
 async def record(
-    session: WriteSession, deployment: Deployment, caller: Caller, said: Said, opened: OpenLedgers
+    session: WriteSession, deployment: Deployment, caller: Caller, decision: Said, opened: OpenLedgers
 ) -> Recorded:
     """Record one decision in the ledger of its subject, which was opened with its processing.
 
@@ -508,18 +508,18 @@ async def record(
             person).
 
     """
-    ledger = opened.of(said.subject)
-    stated = said.received_at if isinstance(said, Withdrawal) else said.collected_at
+    ledger = opened.of(decision.subject)
+    stated = decision.received_at if isinstance(decision, Withdrawal) else decision.collected_at
     is_old = stated is not None and stated < ledger.now - deployment.max_backdating
     if is_old:
         deployment = await opened.as_decided()
-    if isinstance(said, Withdrawal):
-        recording = withdrawal(said, ledger, deployment, caller)
+    if isinstance(decision, Withdrawal):
+        recording = withdrawal(decision, ledger, deployment, caller)
         session.narrow()
     else:
-        own = await _own_names(session, deployment, said, ledger)
+        own = await _own_names(session, deployment, decision, ledger)
         known = Known(own, await opened.unfound_until() if is_old else None)
-        recording = grant(said, ledger, deployment, caller, known)
+        recording = grant(decision, ledger, deployment, caller, known)
         if recording.document is not None and not opened.claim(recording.document, ledger.ref):
             message = "This document stands for another person's consent already."
             raise InvalidEvidenceError(message, field="evidence.document_sha256")
@@ -529,23 +529,23 @@ async def record(
         await keep_text(session, text, ledger.now)
     entry = recording.entry
     grown, ended = await append(session, ledger, entry)
-    opened.grown(said.subject, grown)
+    opened.grown(decision.subject, grown)
     at = entry.event.collected_at
     granted = [row for row in ended if row.decision is EventKind.GRANTED]
-    if isinstance(said, Withdrawal):
-        told = [] if said.quiet else [(row.id, row.processing) for row in granted]
+    if isinstance(decision, Withdrawal):
+        to_tell = [] if decision.quiet else [(row.id, row.processing) for row in granted]
         done: Done = recorded(entry, ledger, granted, caller)
     else:
-        told = [] if said.quiet else [(entry.event.id, said.processing)]
-        standing = standing_now(grown.events, grown.registered(said.processing), grown.now, deployment.policy)
+        to_tell = [] if decision.quiet else [(entry.event.id, decision.processing)]
+        standing = standing_now(grown.events, grown.registered(decision.processing), grown.now, deployment.policy)
         done = view_of(entry, standing)
-        minor = (said.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
+        minor = (decision.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
         ids = {row.id for row in granted}
         replaced = [event for event in grown.events if event.id in ids]
         if minor or done.state is not State.IN_FORCE or not covers(entry, replaced, standing):
             # A refusal, a grant that covers less than the one before it, or an age that others may fall with.
             session.narrow()
-    for consent, processing in told:
+    for consent, processing in to_tell:
         await tell(session, ledger.ref, entry.event.kind, at, consent=consent, processing=processing)
     return Recorded(entry, done)
 
@@ -557,12 +557,12 @@ async def record_import(session: WriteSession, caller: Caller) -> None:
 
 
 async def _own_names(
-    session: WriteSession, deployment: Deployment, said: Collected, ledger: OpenLedger
+    session: WriteSession, deployment: Deployment, collected: Collected, ledger: OpenLedger
 ) -> frozenset[str]:
     """Return the references that the person's names would have as a parent (hex); none unless a parent is named."""
-    if not {"parent", "parent_ref"} & (said.capacity or {}).keys():
+    if not {"parent", "parent_ref"} & (collected.capacity or {}).keys():
         return frozenset()
-    return await own_references(session, deployment, ledger, said.subject)
+    return await own_references(session, deployment, ledger, collected.subject)
 
 
 async def own_references(

@@ -67,11 +67,11 @@ def used_after(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
 def _follows_grant(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
     """Return whether the last decision or closure on its processing before an event is a grant, which it narrows."""
     before = [
-        each
-        for each in events
-        if each.collected_at < event.collected_at
-        and each.concerns(event.processing or "")
-        and (each.kind in DECISIONS or each.kind in _ENDS_ACCOUNT)
+        earlier
+        for earlier in events
+        if earlier.collected_at < event.collected_at
+        and earlier.concerns(event.processing or "")
+        and (earlier.kind in DECISIONS or earlier.kind in _ENDS_ACCOUNT)
     ]
     return bool(before) and max(before, key=lambda each: each.rank).kind is EventKind.GRANTED
 
@@ -190,22 +190,22 @@ def told_by_hand(kept: KeptNote) -> str:
 
 
 async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
-    said = msgspec.json.decode(kept.note.body, type=_LedgerNote)
-    ref, event = await _whose(session, said), said.entry.event
+    ledger_note = msgspec.json.decode(kept.note.body, type=_LedgerNote)
+    ref, event = await _whose(session, ledger_note), ledger_note.entry.event
     if ref is None:
         # Only a key in use shows that no person known here is meant.
-        known = not said.keys or set(said.keys) & set(await keys_in_use(session))
-        return ReplayOutcome.NOBODY if known else ReplayOutcome.BY_HAND
+        keys_known = not ledger_note.keys or set(ledger_note.keys) & set(await keys_in_use(session))
+        return ReplayOutcome.NOBODY if keys_known else ReplayOutcome.BY_HAND
     await hold_refs(session, [ref])
     entries = await load_entries(session, ref)
-    held = {each.event.id: each.event.kind for each in entries}
-    if event.id in held:
-        is_left = event.kind is EventKind.ERASED and held[event.id] is not EventKind.ERASED
+    recorded = {each.event.id: each.event.kind for each in entries}
+    if event.id in recorded:
+        is_left = event.kind is EventKind.ERASED and recorded[event.id] is not EventKind.ERASED
         return ReplayOutcome.BY_HAND if is_left else ReplayOutcome.HELD
-    wanted = await playable(session, said.entry, ref, [each.event for each in entries])
+    wanted = await playable(session, ledger_note.entry, ref, [each.event for each in entries])
     if wanted is None:
         return ReplayOutcome.NOBODY
-    if wanted.event.id in held:
+    if wanted.event.id in recorded:
         return ReplayOutcome.HELD
     await _append(session, replace(wanted, subject_ref=ref), entries)
     if wanted.event.kind is EventKind.CLOSED and not used_after(event, [each.event for each in entries]):
@@ -220,7 +220,7 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
 async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[LedgerEntry]) -> None:
     """Append an entry to the ledger that holds these, and notify receivers of what it ends."""
     ref, event = entry.subject_ref, entry.event
-    named = {each.processing for each in (event, *(held.event for held in entries)) if each.processing is not None}
+    named = {each.processing for each in (event, *(past.event for past in entries)) if each.processing is not None}
     register = await load_processings(session, named)
     ledger = OpenLedger(ref, await locators_of(session, ref), None, entries, await session.now(), register)
     _, ended = await append(session, ledger, replace(entry, event=replace(event, order=ledger.next_order)))
@@ -229,13 +229,13 @@ async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[L
         await tell(session, ref, event.kind, event.collected_at, consent=row.id, processing=row.processing)
 
 
-async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:
+async def _whose(session: WriteSession, ledger_note: _LedgerNote) -> bytes | None:
     """Return the ref of an entry's ledger: its own, or the one that the person has since the restore, if any."""
-    if await is_subject(session, said.entry.subject_ref):
-        return said.entry.subject_ref
+    if await is_subject(session, ledger_note.entry.subject_ref):
+        return ledger_note.entry.subject_ref
     # The closure noted with an erasure has just been replayed: the id is still kept.
-    found = await led_to(session, said.locators, ended=said.entry.event.kind is EventKind.ERASED)
-    return found[0] if found is not None and await names_of(session, found[0]) else None
+    account = await led_to(session, ledger_note.locators, ended=ledger_note.entry.event.kind is EventKind.ERASED)
+    return account[0] if account is not None and await names_of(session, account[0]) else None
 
 
 async def _forgotten(session: WriteSession, kept: KeptNote) -> ReplayOutcome:

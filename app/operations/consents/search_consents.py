@@ -81,10 +81,10 @@ async def search_consents(
     """
     wanted = await _filter(session, deployment, query)
     page = await _list(session, deployment, query, wanted, after=after, limit=limit)
-    return replace(page, known=await _known(session, wanted.ref, query.processings) if wanted.ref else None)
+    return replace(page, known=await _is_known(session, wanted.ref, query.processings) if wanted.ref else None)
 
 
-async def _known(session: ReadSession, ref: bytes, processings: tuple[str, ...] | None) -> bool:
+async def _is_known(session: ReadSession, ref: bytes, processings: tuple[str, ...] | None) -> bool:
     """Return whether the subject has an entry about one of these processings or about all; None asks for any entry."""
     return is_known((await load_events(session, {ref})).get(ref, ()), processings)
 
@@ -103,17 +103,17 @@ async def _list(
     scanned = 0
     while scanned < _SCANNED_AT_MOST:
         batch = min(_BATCH, limit + 1) if query.state is None and query.expires_before is None else _BATCH
-        found = await list_consents(session, wanted, after=after, limit=batch)
-        views = await view_consents(session, deployment.policy, [(ref, row.id) for ref, row in found])
+        candidates = await list_consents(session, wanted, after=after, limit=batch)
+        views = await view_consents(session, deployment.policy, [(ref, row.id) for ref, row in candidates])
         for view in views:
             if len(items) == limit:
                 return ConsentPage(items, items[-1].event.id if items else after)
             if _matches(view, query):
                 items.append(view)
             after = view.event.id
-        if len(found) < batch:
+        if len(candidates) < batch:
             return ConsentPage(items, None)
-        scanned += len(found)
+        scanned += len(candidates)
     return ConsentPage(items, after)
 
 
@@ -126,15 +126,15 @@ async def find_consent(session: ReadSession, deployment: Deployment, identifier:
 
 
 async def view_consents(
-    session: ReadSession, policy: PeriodPolicy, found: Sequence[tuple[bytes, UUID]]
+    session: ReadSession, policy: PeriodPolicy, ids: Sequence[tuple[bytes, UUID]]
 ) -> list[ConsentView]:
     """Return the consents of those ids, in that order, as they stand now: read in two statements."""
-    events = await load_events(session, {ref for ref, _ in found}) if found else {}
+    events = await load_events(session, {ref for ref, _ in ids}) if ids else {}
     named = {event.processing for of_one in events.values() for event in of_one if event.processing is not None}
     records = await load_processings(session, named)
     now = await session.now()
     by_id = {(ref, event.id): event for ref, of_one in events.items() for event in of_one}
-    shown = [(ref, by_id[ref, identifier]) for ref, identifier in found]
+    shown = [(ref, by_id[ref, identifier]) for ref, identifier in ids]
     standings = {
         (ref, named): standing_now(events[ref], records[named], now, policy)
         for ref, named in {(ref, event.processing or "") for ref, event in shown}

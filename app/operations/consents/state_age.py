@@ -60,11 +60,11 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
     when = time_of_narrowing(ledger, deployment, caller, stated.at, field="at")
     _check_until(stated, when.at)
     entry = _entry(caller, ledger, stated, when)
-    said = entry.event.collection
+    collection = entry.event.collection
     # Also for a repetition, which makes the person no younger: the first attempt may not have been confirmed.
-    if stated.age_band is not AgeBand.ADULT or makes_younger(said, ledger.events, when.at):
+    if stated.age_band is not AgeBand.ADULT or makes_younger(collection, ledger.events, when.at):
         session.narrow()
-    if makes_older(said, ledger.events, when.at):
+    if makes_older(collection, ledger.events, when.at):
         session.widen()
     grown, _ = await append(session, ledger, entry)
     if when.imported:
@@ -108,7 +108,7 @@ async def _ask_for_confirmation(
     art. 45). This happens once: when the band known before was under 15 and the new one is not.
     """
     events, stated = grown.events, grown.entries[-1].event
-    before, after = (age_known(known, stated.collected_at) for known in (ledger.events, events))
+    before, after = (age_known(history, stated.collected_at) for history in (ledger.events, events))
     if before is not AgeBand.UNDER_15 or after is AgeBand.UNDER_15:
         return
     messages = []

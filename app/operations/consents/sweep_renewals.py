@@ -166,10 +166,10 @@ async def name_subjects(
     refs = {each.flag.subject_ref for each in page.items}
     names = await load_names(session, refs)
     named = [
-        replace(each, subject=SubjectName(kept[0].type, deployment.vault.open(kept[0].sealed)))
-        if (kept := names.get(each.flag.subject_ref)) is not None
-        else each
-        for each in page.items
+        replace(listed, subject=SubjectName(kept[0].type, deployment.vault.open(kept[0].sealed)))
+        if (kept := names.get(listed.flag.subject_ref)) is not None
+        else listed
+        for listed in page.items
     ]
     await record_act(session, ActKind.RENEWAL_SUBJECTS_READ, caller.id, NOTHING, {"found": len(names)})
     return replace(page, items=named)
@@ -259,14 +259,14 @@ async def _batch(  # noqa: PLR0917 - one step of a sweep
     now = await session.now()
     standings = {ref: standing_now(of_one, record, now, renewal.policy) for ref, of_one in events.items()}
     at = {ref: standing.at for ref, standing in standings.items()}
-    said, moved = _look(_Looking(renewal, record, group, standings), held, events)
-    said = await put_flags(session, group.processing, said, now)
-    orders = await last_orders(session, {each.consent.subject_ref for each in said}) if said else {}
-    said = _with_events(said, orders, at, group.processing)
-    await append_said(session, group.processing, said)
-    await put_in_outbox(session, *(_message(group.processing, each, at[each.consent.subject_ref]) for each in said))
+    flagged, moved = _look(_Looking(renewal, record, group, standings), held, events)
+    flagged = await put_flags(session, group.processing, flagged, now)
+    orders = await last_orders(session, {each.consent.subject_ref for each in flagged}) if flagged else {}
+    flagged = _with_events(flagged, orders, at, group.processing)
+    await append_said(session, group.processing, flagged)
+    await put_in_outbox(session, *(_message(group.processing, each, at[each.consent.subject_ref]) for each in flagged))
     await advance(session, moved)
-    sweep.flagged.update(each.flag.kind for each in said)
+    sweep.flagged.update(each.flag.kind for each in flagged)
     return held
 
 
@@ -285,16 +285,16 @@ def _look(
 ) -> tuple[list[Said], list[tuple[Held, int]]]:
     """Return what there is to record of each consent as its ledger stands now, and the stage that it moves to."""
     by_id = {(ref, event.id): event for ref, of_one in events.items() for event in of_one}
-    said: list[Said] = []
+    flagged: list[Said] = []
     moved: list[tuple[Held, int]] = []
-    for each in [*held, *_beside(by, held, events)]:
-        standing, consent = by.standings[each.subject_ref], by_id[each.subject_ref, each.id]
-        found = examine(consent, standing, by.group.stage, by.renewal)
-        if found.stage is not None:
-            moved.append((each, found.stage))
-        if found.flag is not None:
-            said.append(Said(each, found.flag, uuid7(standing.at), standing.expiry_of(consent)))
-    return said, moved
+    for candidate in [*held, *_beside(by, held, events)]:
+        standing, consent = by.standings[candidate.subject_ref], by_id[candidate.subject_ref, candidate.id]
+        examined = examine(consent, standing, by.group.stage, by.renewal)
+        if examined.stage is not None:
+            moved.append((candidate, examined.stage))
+        if examined.flag is not None:
+            flagged.append(Said(candidate, examined.flag, uuid7(standing.at), standing.expiry_of(consent)))
+    return flagged, moved
 
 
 def _beside(by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]) -> list[Held]:
@@ -316,27 +316,27 @@ def _beside(by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[
 
 
 def _with_events(
-    said: Sequence[Said], orders: Mapping[bytes, int], at: Mapping[bytes, datetime], processing: str
+    flagged: Sequence[Said], orders: Mapping[bytes, int], at: Mapping[bytes, datetime], processing: str
 ) -> list[Said]:
     """Return the same, with its ledger event for each but notices, in the next places of its subject's ledger."""
     following = dict(orders)
     complete = []
-    for each in said:
-        kind = _EVENTS.get(each.flag.kind)
+    for item in flagged:
+        kind = _EVENTS.get(item.flag.kind)
         if kind is None:
-            complete.append(each)
+            complete.append(item)
             continue
-        ref = each.consent.subject_ref
+        ref = item.consent.subject_ref
         following[ref] += 1
-        event = ConsentEvent(each.id, kind, processing, at[ref], following[ref], version=each.consent.version)
-        complete.append(replace(each, event=event))
+        event = ConsentEvent(item.id, kind, processing, at[ref], following[ref], version=item.consent.version)
+        complete.append(replace(item, event=event))
     return complete
 
 
-def _message(processing: str, said: Said, at: datetime) -> DomainEvent:
-    data: dict[str, object] = {"consent": str(said.consent.id), "processing": processing}
-    if said.flag.kind is FlagKind.DUE:
-        data |= {"notice": f"P{said.flag.notice}D", "expires_at": said.expires_at.isoformat()}
-    if said.flag.kind is FlagKind.CLOSED:
+def _message(processing: str, item: Said, at: datetime) -> DomainEvent:
+    data: dict[str, object] = {"consent": str(item.consent.id), "processing": processing}
+    if item.flag.kind is FlagKind.DUE:
+        data |= {"notice": f"P{item.flag.notice}D", "expires_at": item.expires_at.isoformat()}
+    if item.flag.kind is FlagKind.CLOSED:
         data["cause"] = ClosureCause.PROCESSING_RETIRED
-    return DomainEvent(said.consent.subject_ref, _TYPES.get(said.flag.kind, said.flag.kind.value), at, data, said.id)
+    return DomainEvent(item.consent.subject_ref, _TYPES.get(item.flag.kind, item.flag.kind.value), at, data, item.id)

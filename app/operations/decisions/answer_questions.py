@@ -42,11 +42,11 @@ def answer_at_once(point: DecisionPoint, digest: bytes, questions: Sequence[Ques
     memory = point.memory
     if memory is None:
         return None
-    found = look(memory, digest, questions)
-    if found is None or found.caller is None:
+    recalled = look(memory, digest, questions)
+    if recalled is None or recalled.caller is None:
         return None
     memory.hits += 1
-    return _counted(point, found)
+    return _counted(point, recalled)
 
 
 async def answer_questions(
@@ -64,11 +64,11 @@ async def answer_questions(
     if memory is not None:
         refuse_before_reading(point.primary.limits, memory.replica, presented.digest, questions)
         try:
-            found = await read_and_look(memory, presented.digest, questions)
+            recalled = await read_and_look(memory, presented.digest, questions)
         except DatabaseUnavailableError:
-            found = None
-        if found is not None:
-            return _counted(point, found)
+            recalled = None
+        if recalled is not None:
+            return _counted(point, recalled)
     return await answer_from_primary(point, presented, questions)
 
 
@@ -89,19 +89,19 @@ async def stand_after_waiting(
     return all(end is None or point.instant() < end.timestamp() for end in ends)
 
 
-def _counted(point: DecisionPoint, found: Found) -> AnsweredRequest:
+def _counted(point: DecisionPoint, recalled: Found) -> AnsweredRequest:
     """Return what was found as answers, counted against the caller's quota."""
-    if found.caller is None:
-        return AnsweredRequest(None, (), found.at)
+    if recalled.caller is None:
+        return AnsweredRequest(None, (), recalled.at)
     limits = point.primary.limits
-    answers: Sequence[Answer] = [each or Unanswered.NOT_ALLOWED for each in found.judged]
+    answers: Sequence[Answer] = [each or Unanswered.NOT_ALLOWED for each in recalled.judged]
     if not limits.limits(Counted.DECISIONS):
-        return AnsweredRequest(found.caller, answers, found.at, None, from_memory=True)
-    judged = [each for each in found.judged if each is not None]
+        return AnsweredRequest(recalled.caller, answers, recalled.at, None, from_memory=True)
+    judged = [each for each in recalled.judged if each is not None]
     admitted, standing = (
-        count_questions(limits, found.caller, [each.common.exempt for each in judged]) if judged else (None, None)
+        count_questions(limits, recalled.caller, [each.common.exempt for each in judged]) if judged else (None, None)
     )
     if admitted is not None:
         of_judged = iter(admitted)
         answers = [each if isinstance(each, Unanswered) or next(of_judged) else Unanswered.LIMITED for each in answers]
-    return AnsweredRequest(found.caller, answers, found.at, standing, from_memory=True)
+    return AnsweredRequest(recalled.caller, answers, recalled.at, standing, from_memory=True)

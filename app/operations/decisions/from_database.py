@@ -46,12 +46,12 @@ _PARTIES_AT_MOST: Final = 20_000
 class FactsRead:
     """The facts of each request, in their order, and the database's time when they were read.
 
-    `asked`: when the database was asked for that time, by CLOCK_BOOTTIME in seconds.
+    `asked_at`: when the database was asked for that time, by CLOCK_BOOTTIME in seconds.
     """
 
     of_each: Sequence[Facts]
     now: datetime
-    asked: float
+    asked_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +90,16 @@ async def read_facts(
     ]
     locators = set[bytes]().union(*needed)
     people = await load_people(session, locators) if locators else {}
-    asked = boot_seconds()
+    asked_at = boot_seconds()
     now = await session.now()
     of_each = []
     for request, record, mine in zip(requests, entries, needed, strict=True):
-        known = {locator: people[locator] for locator in mine if locator in people}
-        own = {locator: person.events for locator, person in known.items()}
+        parties = {locator: people[locator] for locator in mine if locator in people}
+        own = {locator: person.events for locator, person in parties.items()}
         processing = record.facts if record is not None else None
         ref = people[request.subject].ref if request.subject in own else None
-        of_each.append(Facts(processing, own, present(now, own, record), shared_among(known), ref))
-    return FactsRead(of_each, now, asked)
+        of_each.append(Facts(processing, own, present(now, own, record), shared_among(parties), ref))
+    return FactsRead(of_each, now, asked_at)
 
 
 def subjects_needed(request: DecisionRequest, processing: Processing | None) -> set[bytes]:
@@ -164,7 +164,7 @@ class Outage:
     async def _until_it_answers(self) -> None:
         while self.lasts:
             try:
-                asked = boot_seconds()
+                asked_at = boot_seconds()
                 async with self._reads.read() as session:
                     clock = await session.instant()
             except RestoredBehindError:  # it answers: exempt purposes are read from it
@@ -173,7 +173,7 @@ class Outage:
             except DatabaseUnavailableError:
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
-                self._known.heard(clock, asked)
+                self._known.heard(clock, asked_at)
                 self.lasts = False
 
 
@@ -321,12 +321,12 @@ async def _answer(  # noqa: PLR0917 - where to read, who asks what, and what is 
     others: Unanswered | None = None,
 ) -> AnsweredRequest:
     """Find the caller and judge its questions; with `others`, judge exempt purposes only: the rest get `others`."""
-    found = await authenticate(session, presented)
-    if found is None:
+    authenticated = await authenticate(session, presented)
+    if authenticated is None:
         primary.known.remember_caller(presented.digest, None, learnt.began)  # forgetting needs no proof
         return AnsweredRequest(None, (), instant)
-    learnt.caller = (presented.digest, found)
-    caller = found.caller
+    learnt.caller = (presented.digest, authenticated)
+    caller = authenticated.caller
     caller.require(Scope.DECISIONS_EVALUATE)
     answers: list[Answer] = [Unanswered.NOT_ALLOWED] * len(questions)
     places = [place for place, each in enumerate(questions) if caller.may_ask_about(each.processing)]
@@ -363,7 +363,7 @@ async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and 
     read = await read_facts(session, requests, records)
     for place, request, facts in zip(places, requests, read.of_each, strict=True):
         answers[place] = judge(request, facts, primary.by)
-    return read.now, read.asked
+    return read.now, read.asked_at
 
 
 def _is_exempt(record: ProcessingRecord | None) -> bool:

@@ -65,17 +65,17 @@ class RememberedDecisions:
 
     def __init__(self, most: int) -> None:
         """Remember nothing yet, and never more than `most` decisions."""
-        self._held: RecordCache[Key, Remembered] = RecordCache(most)
+        self._remembered: RecordCache[Key, Remembered] = RecordCache(most)
         self._crowded: RecordCache[Key, Remembered] = RecordCache(min(most, _CROWDED))
 
     def get(
         self, key: Key, register: RegisterRecord, records: tuple[SubjectRecord, ...], now: float
     ) -> Remembered | None:
         """Return what was judged of this question on these very records; None if nothing, or if time has changed it."""
-        found = self._cache_of(key).get(key)
-        if found is None or found.register is not register or now >= found.until or found.records != records:
+        earlier = self._cache_of(key).get(key)
+        if earlier is None or earlier.register is not register or now >= earlier.until or earlier.records != records:
             return None  # records are equal only to themselves
-        return found
+        return earlier
 
     def keep(self, key: Key, remembered: Remembered) -> None:
         """Remember what was judged."""
@@ -83,7 +83,7 @@ class RememberedDecisions:
 
     def _cache_of(self, key: Key) -> RecordCache[Key, Remembered]:
         others = key[2]
-        return self._crowded if others is not None and len(others) > _FEW_PARTIES else self._held
+        return self._crowded if others is not None and len(others) > _FEW_PARTIES else self._remembered
 
 
 @lru_cache(_CIRCUMSTANCES)
@@ -143,10 +143,10 @@ def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, R
     """
     replica = memory.replica
     now = replica.now_if_leased()
-    held = replica.callers.get(digest) if now is not None else None
-    if now is None or held is None or held.caller is None or now >= held.until:
+    caller_record = replica.callers.get(digest) if now is not None else None
+    if now is None or caller_record is None or caller_record.caller is None or now >= caller_record.until:
         return None
-    caller, circumstances = held.caller, question.circumstances
+    caller, circumstances = caller_record.caller, question.circumstances
     if Scope.DECISIONS_EVALUATE not in caller.scopes or not caller.may_ask_about(circumstances.processing):
         return None
     register = replica.register.get(circumstances.processing)
@@ -161,11 +161,11 @@ def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, R
             return None
         records = (record,)
         subject = _whose(subject, record)
-    found = memory.remembered.get((circumstances, subject, None), register, records, now)
-    if found is None:
+    remembered = memory.remembered.get((circumstances, subject, None), register, records, now)
+    if remembered is None:
         return None
-    held.use.at = now
-    return caller, found, now
+    caller_record.use.at = now
+    return caller, remembered, now
 
 
 class Lasting(Struct, frozen=True):
@@ -184,10 +184,10 @@ def lasting(memory: Memory, digest: bytes, question: Question) -> Lasting | None
 
     None if nothing is remembered, if the answer depends on other parties, or without a lease.
     """
-    found = recall(memory, digest, question)
-    if found is None:
+    recalled = recall(memory, digest, question)
+    if recalled is None:
         return None
-    _, remembered, _ = found
+    _, remembered, _ = recalled
     rests_on = [(int(ChangeKind.PROCESSING), question.processing.encode())]
     if remembered.records:
         rests_on.append((int(ChangeKind.SUBJECT), question.subject))
@@ -209,27 +209,27 @@ def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Re
     """
     replica = memory.replica
     now = replica.now_if_leased()
-    held = replica.callers.get(digest) if now is not None else None
-    if now is None or held is None:
+    caller_record = replica.callers.get(digest) if now is not None else None
+    if now is None or caller_record is None:
         if now is not None and read is not None:
             read.no_caller = True  # nothing else is looked up then
         return None
-    caller = held.caller
+    caller = caller_record.caller
     if caller is None:
         return Found(None, (), now)
-    if now >= held.until:
+    if now >= caller_record.until:
         return None  # the primary says whether it has ended: its clock counts, not an estimate of it
     caller.require(Scope.DECISIONS_EVALUATE)
     judged: list[Judged | None] = []
     for question in questions:
         allowed = caller.may_ask_about(question.processing)
-        one = _decide(memory, question, read, now) if allowed else None
-        if one is None and allowed and read is None:
+        verdict = _decide(memory, question, read, now) if allowed else None
+        if verdict is None and allowed and read is None:
             return None
-        judged.append(one)
+        judged.append(verdict)
     if read is not None and read.misses():
         return None
-    held.use.at = now
+    caller_record.use.at = now
     return Found(caller, judged, now)
 
 
@@ -248,9 +248,9 @@ async def read_and_look(memory: Memory, digest: bytes, questions: Sequence[Quest
     memory.misses += 1
     try:
         for _ in range(_LOOKS):
-            found = look(memory, digest, questions, read)
-            if found is not None:
-                return found
+            recalled = look(memory, digest, questions, read)
+            if recalled is not None:
+                return recalled
             if not replica.lease.held():
                 return None
             await _read_missing(replica, digest, read)
@@ -352,18 +352,18 @@ def _judge(  # noqa: PLR0917 - the question and each of the facts
     question: Question,
     participants: tuple[Participant, ...] | None,
     register: RegisterRecord,
-    held: dict[bytes, SubjectRecord],
+    records: dict[bytes, SubjectRecord],
     now: float,
 ) -> Remembered:
     """Judge a question on records: now, or at the latest instant that they record as done if a clock was set back."""
-    consents = {ref: record.events() for ref, record in held.items()}
-    shared = frozenset(ref for ref, record in held.items() if record.shared)
+    consents = {ref: record.events() for ref, record in records.items()}
+    shared = frozenset(ref for ref, record in records.items() if record.shared)
     events = [event for each in consents.values() for event in each]
     at = max(datetime.fromtimestamp(now, UTC), *(event.collected_at for event in events), register.latest or _LONG_AGO)
-    own = held.get(question.subject)
+    own = records.get(question.subject)
     facts = Facts(register.processing, consents, at, shared, own.ref if own is not None else None)
     judged = judge(question.request(participants), facts, memory.by)
     entry = register.processing
     until = stable_until(entry, events, at, memory.by.policy) if entry is not None else None
     end = until.timestamp() - _ROUNDING if until is not None else math.inf
-    return Remembered(register, tuple(held.values()), end, judged)
+    return Remembered(register, tuple(records.values()), end, judged)

@@ -255,8 +255,8 @@ def _relied(request: DecisionRequest, others: Sequence[Participant], facts: Fact
     here, elsewhere = _parties(request, others)
     parties = [[_last_id(facts.consents.get(ref, ())), ref in facts.shared] for ref in (request.subject, *sorted(here))]
     row = None if facts.subject_ref is None else facts.subject_ref.hex()
-    told = {"row": row, "parties": parties, "elsewhere": len(elsewhere), "named": _has(others, request)}
-    return by.seal(json.dumps(told, separators=(",", ":")).encode())
+    content = {"row": row, "parties": parties, "elsewhere": len(elsewhere), "named": _has(others, request)}
+    return by.seal(json.dumps(content, separators=(",", ":")).encode())
 
 
 def _parties(request: DecisionRequest, others: Sequence[Participant]) -> tuple[set[bytes], set[bytes]]:
@@ -391,10 +391,10 @@ def refuse_before_reading(limits: RateLimits, replica: Replica, digest: bytes, q
         OverQuotaError: the caller and all processings are held in memory, and no question would be answered.
 
     """
-    held = replica.callers.get(digest)
-    standing = limits.used_up(Counted.DECISIONS, held.caller.id) if held and held.caller else None
+    record = replica.callers.get(digest)
+    standing = limits.used_up(Counted.DECISIONS, record.caller.id) if record and record.caller else None
     if standing is None:
         return
-    records = (replica.register.get(question.processing) for question in questions)
-    if all(record is not None and not (record.processing and record.processing.is_exempt) for record in records):
+    entries = (replica.register.get(question.processing) for question in questions)
+    if all(entry is not None and not (entry.processing and entry.processing.is_exempt) for entry in entries):
         raise OverQuotaError(standing)

@@ -52,7 +52,7 @@ async def search_actions(
 
     A page looks at a bounded number of processings, so one that holds fewer results than wanted need not be the last.
     """
-    found: list[str] = []
+    permitted: list[str] = []
     most = affordable(question, _ACTIONS_SCANNED_AT_MOST)
     scanned, size = 0, min(_ACTIONS_BATCH, most)
     while scanned < most:
@@ -60,15 +60,15 @@ async def search_actions(
         questions = [replace(question, processing=name) for name in names]
         evaluated = await evaluate_requests(session, deployment.policy, questions)
         for name, decision in zip(names, evaluated.decisions, strict=True):
-            if len(found) == limit:
-                return ActionsPage(found, after)
+            if len(permitted) == limit:
+                return ActionsPage(permitted, after)
             if decision.permitted:
-                found.append(name)
+                permitted.append(name)
             after = name
         if len(names) < size:
-            return ActionsPage(found, None)
+            return ActionsPage(permitted, None)
         scanned += len(names)
-    return ActionsPage(found, after)
+    return ActionsPage(permitted, after)
 
 
 # Search for the subjects that a question would be permitted about (AuthZEN 8.4), by putting each to the rules.
@@ -111,26 +111,26 @@ async def search_subjects(
     left out, and so are those whose account was closed. The ids may be handed out only once `record_search` is
     committed.
     """
-    asked = await evaluate_requests(session, deployment.policy, [replace(query.question, subject=_NOBODY)])
-    about_nobody = asked.decisions[0]
+    evaluated = await evaluate_requests(session, deployment.policy, [replace(query.question, subject=_NOBODY)])
+    about_nobody = evaluated.decisions[0]
     if about_nobody.reason is not Reason.NO_CONSENT:  # rule 11 is the first to look at consents: an earlier one decided
         return SubjectsPage((), None, about_nobody if about_nobody.permitted else None)
-    found: list[str] = []
+    permitted: list[str] = []
     most = affordable(query.question, _SCANNED_AT_MOST)
     scanned, size = 0, min(_BATCH, 2 * limit + 1, most)
     while scanned < most:
         rows = await scan_consents(session, query.question.processing, after=after, limit=size)
-        ids = await _permitted(session, deployment, query, rows, asked.at)
+        ids = await _permitted(session, deployment, query, rows, evaluated.at)
         for row in rows:
-            if len(found) == limit:
-                return SubjectsPage(found, after)
+            if len(permitted) == limit:
+                return SubjectsPage(permitted, after)
             if row.id in ids:
-                found.append(ids[row.id])
+                permitted.append(ids[row.id])
             after = row.id
         if len(rows) < size:
-            return SubjectsPage(found, None)
+            return SubjectsPage(permitted, None)
         scanned, size = scanned + len(rows), min(_BATCH, most)
-    return SubjectsPage(found, after)
+    return SubjectsPage(permitted, after)
 
 
 async def record_search(session: WriteSession, caller: Caller, query: SubjectQuery, page: SubjectsPage) -> None:
@@ -221,9 +221,9 @@ async def explain_decision(
     judged = at or present(now, consents, record)
     decision, rules = explain(request, processing, consents, judged, policy, shared_among(people))
     concerned = [event for event in consents.get(request.subject, ()) if event.concerns(request.processing)]
-    told = {"at": at.isoformat() if at else None, "known_at": known_at.isoformat() if known_at else None}
+    detail = {"at": at.isoformat() if at else None, "known_at": known_at.isoformat() if known_at else None}
     target = Target(subject_ref=ref)
     if record is not None:  # else it is only a word that the caller sent
         target = replace(target, thing=TargetKind.PROCESSING, id=request.processing)
-    await record_act(session, ActKind.DECISION_EXPLAINED, caller.id, target, told)
+    await record_act(session, ActKind.DECISION_EXPLAINED, caller.id, target, detail)
     return Explanation(decision, judged, known_at or now, rules, processing, concerned, ref)

@@ -82,9 +82,9 @@ class DecisionTokens:
         The ids that the caller sent stand in it as hashes made with the correspondence's handle, which it does not
         carry.
         """
-        found = judged.decision
-        given = datetime.fromtimestamp(at, UTC)
-        life = lifetime(given, found.valid_until) if found.permitted else None
+        decision = judged.decision
+        given_at = datetime.fromtimestamp(at, UTC)
+        life = lifetime(given_at, decision.valid_until) if decision.permitted else None
         if life is None:
             return None
         issued, ends = life
@@ -96,17 +96,17 @@ class DecisionTokens:
             "iat": issued,
             "exp": ends,
             "processing": question.processing,
-            "elements": sorted(found.elements or ()),
+            "elements": sorted(decision.elements or ()),
             **({} if judged.subject_ref is None else {"subject_ref": judged.subject_ref.hex()}),
             "subject_type": kind,
             "subject_sha256": base64url(subject_hash(handle, name)),
             "correspondence_type": of,
             "correspondence_sha256": base64url(correspondence_hash(handle)),
-            "reason": found.reason.value,
+            "reason": decision.reason.value,
         }
-        if found.valid_until is not None:
-            claims["valid_until"] = instant(found.valid_until)
-        return self.sign(claims, given, datetime.fromtimestamp(ends, UTC))
+        if decision.valid_until is not None:
+            claims["valid_until"] = instant(decision.valid_until)
+        return self.sign(claims, given_at, datetime.fromtimestamp(ends, UTC))
 
     def sign(self, claims: Mapping[str, Any], at: datetime, ends: datetime) -> str | None:
         """Return a token of these claims, or None when no key can sign one.

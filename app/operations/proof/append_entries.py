@@ -49,7 +49,7 @@ class LogKeys:
     """The key that signs now, and every key that may have signed something of this log."""
 
     signer: Signer
-    known: Sequence[VerifierKey]
+    verifiers: Sequence[VerifierKey]
 
 
 async def name_of_log(session: ReadSession, otherwise: str) -> str:
@@ -206,12 +206,12 @@ async def append_entries(
     claims = _Claims(await store.claimed_until(session), await session.now())
     queued = await store.waiting(session, MOST)
     entries = await _entries(session, queued, claims)
-    taken = await _take_out(session, queued, entries)
-    while len(queued) == MOST and not taken:  # no entry can be made of any: go on behind them
+    taken_out = await _take_out(session, queued, entries)
+    while len(queued) == MOST and not taken_out:  # no entry can be made of any: go on behind them
         queued = await store.waiting(session, MOST, queued[-1].number)
         entries = await _entries(session, queued, claims)
-        taken = await _take_out(session, queued, entries)
-    is_all = len(queued) < MOST or not taken
+        taken_out = await _take_out(session, queued, entries)
+    is_all = len(queued) < MOST or not taken_out
     if not entries:
         signed = await store.latest_checkpoint(session)  # its run may have ended before it was kept
         return Appended(0, signed.note if signed else None, is_all=is_all)
@@ -235,9 +235,9 @@ async def _state_settings(session: WriteSession, settings: Mapping[str, Any]) ->
 
 async def _state_what_stands(session: WriteSession) -> None:
     """State what decides and has changed since it was last stated, no matter by whom or how."""
-    for each in await store.changed_since_stated(session, MOST):
+    for standing in await store.changed_since_stated(session, MOST):
         now = await session.now()
-        await add_statement(session, uuid7(now), "standing", now, each)
+        await add_statement(session, uuid7(now), "standing", now, standing)
 
 
 async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, size: int) -> None:
@@ -250,22 +250,22 @@ async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, si
         if note is None:
             continue
         try:
-            head = opened_checkpoint(note, keys.known)
+            head = opened_checkpoint(note, keys.verifiers)
         except NoteError as error:
             raise LogRefusedError(f"the last checkpoint {where} is not this log's: {error}") from error
         if head.size > size:
             raise LogRefusedError(f"the log has {size} entries, and the checkpoint {where} has {head.size}")
         if await root_of_log(session, head.size) != head.root:
-            said = f"the log does not begin with the checkpoint {where} of {head.size} entries"
+            fault = f"the log does not begin with the checkpoint {where} of {head.size} entries"
             damaged = await _damaged_tile(session, size)
-            raise LogRefusedError(said if damaged is None else f"{said}: tile {damaged} is not that of its entries")
+            raise LogRefusedError(fault if damaged is None else f"{fault}: tile {damaged} is not that of its entries")
 
 
 async def root_of_log(session: ReadSession, size: int) -> bytes:
     """Return the root of the log when it had so many entries, from its tiles."""
-    held = await store.tiles(session, tiles_needed(lambda subtree: root_at(size, subtree)))
+    tiles = await store.tiles(session, tiles_needed(lambda subtree: root_at(size, subtree)))
     try:
-        return root_at(size, subtree_of(lambda level, index: held[level, index]))
+        return root_at(size, subtree_of(lambda level, index: tiles[level, index]))
     except (KeyError, ValueError) as error:
         damaged = await _damaged_tile(session, size)
         raise LogRefusedError(f"a tile of the log is missing or short: {damaged}") from error
@@ -317,15 +317,15 @@ class _Claims:
 async def _entries(session: ReadSession, queued: Sequence[Waiting], claims: _Claims) -> list[tuple[Waiting, LogEntry]]:
     """Return entries of what waits and is not in the log yet. A row of which none can be made stays queued."""
     first = {(each.kind, each.id): each for each in reversed(queued)}
-    known = await store.entered_already(session, first)
-    records = await store.records(session, [name for name in first if name not in known])
+    entered = await store.entered_already(session, first)
+    records = await store.records(session, [name for name in first if name not in entered])
     made: list[tuple[Waiting, LogEntry]] = []
-    for each in sorted(first.values(), key=lambda waiting: waiting.number):
-        record = records.get((each.kind, each.id))
+    for row in sorted(first.values(), key=lambda waiting: waiting.number):
+        record = records.get((row.kind, row.id))
         if record is not None:
             with suppress(ValueError):  # such a row stays in the queue, and `_take_out` logs it
                 if (entry := claims.entry(record)) is not None:
-                    made.append((each, entry))
+                    made.append((row, entry))
     return made
 
 
@@ -347,18 +347,18 @@ async def grow(session: WriteSession, size: int, leaves: Sequence[bytes]) -> byt
     """Write the tiles that change when leaves are added to a tree of that size; return the root of the grown tree."""
     edge = {(level, (size >> HEIGHT * level) // WIDTH) for level in range(8)}
     after = size + len(leaves)
-    held = await store.tiles(session, edge | tiles_needed(lambda subtree: root_at(after, subtree)))
+    tiles = await store.tiles(session, edge | tiles_needed(lambda subtree: root_at(after, subtree)))
 
     def partial(level: int) -> bytes:
         tile, width = divmod(size >> HEIGHT * level, WIDTH)
-        hashes = held.get((level, tile), b"")[: width * HASH_BYTES]
+        hashes = tiles.get((level, tile), b"")[: width * HASH_BYTES]
         if len(hashes) != width * HASH_BYTES:
             raise LogRefusedError(f"a tile of the log is missing or short: {TileName(level, tile, width)}")
         return hashes
 
     changed = grown(size, leaves, partial)
     await store.put_tiles(session, changed)
-    now = {**held, **changed}
+    now = {**tiles, **changed}
     return root_at(after, subtree_of(lambda level, index: now[level, index]))
 
 
@@ -385,10 +385,10 @@ async def keep_cosignatures(session: WriteSession, content: str, witnesses: Sequ
     if not signed:
         raise CosignatureRefusedError("no witness that was named has cosigned it")
     new, now = [], await session.now()
-    for each in signed:
-        anchor = Anchor(head.size, AnchorWay.COSIGNATURE, each.at, each.line.encode(), str(each.key))
+    for signature in signed:
+        anchor = Anchor(head.size, AnchorWay.COSIGNATURE, signature.at, signature.line.encode(), str(signature.key))
         if await anchors.add_anchor(session, uuid7(now), now, anchor):
-            new.append(each.key.name)
+            new.append(signature.key.name)
     return new
 
 
@@ -416,8 +416,8 @@ async def read_tile(session: ReadSession, name: TileName) -> bytes | None:
     full, partial = widths_at(head.size, name.level)
     if name.width > (WIDTH if name.index < full else partial if name.index == full else 0):
         return None
-    found = (await store.tiles(session, [(name.level, name.index)])).get((name.level, name.index), b"")
-    hashes = found[: name.width * HASH_BYTES]
+    stored = (await store.tiles(session, [(name.level, name.index)])).get((name.level, name.index), b"")
+    hashes = stored[: name.width * HASH_BYTES]
     return hashes if len(hashes) == name.width * HASH_BYTES else None
 
 

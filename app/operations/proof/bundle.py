@@ -86,8 +86,8 @@ class Bundle:
 
     def take_segments(self, statement: Mapping[str, Any]) -> None:
         """Note the segments that a statement about an hour of the decision log names; other statements name none."""
-        for each in (*statement.get("segments", ()), *statement.get("late", ())):
-            self.segments[date.fromisoformat(each["hour"][:10]), UUID(each["id"])] = None
+        for segment in (*statement.get("segments", ()), *statement.get("late", ())):
+            self.segments[date.fromisoformat(segment["hour"][:10]), UUID(segment["id"])] = None
 
     @property
     def entries(self) -> int:
@@ -174,10 +174,10 @@ async def state_bundle(session: WriteSession, bundle: Bundle, manifest_sha256: s
     """State for the log that a bundle was made: what was chosen, its counts, and the hash of its list of files."""
     now = await session.now()
     about = bundle.about()
-    told = {name: about[name] for name in ("first", "size", "since", "until", "processing", "of_one_person")}
+    chosen = {name: about[name] for name in ("first", "size", "since", "until", "processing", "of_one_person")}
     counted = {"counts": dict(bundle.counts), "manifest_sha256": manifest_sha256}
     identifier = uuid7(now)
-    await store.add_statement(session, identifier, "bundle", now, {**told, **counted})
+    await store.add_statement(session, identifier, "bundle", now, {**chosen, **counted})
     return identifier
 
 
@@ -196,17 +196,17 @@ async def entered_behind(session: ReadSession, bundle: Bundle, statement: UUID) 
     def work(subtree: Any) -> list[bytes]:  # noqa: ANN401 - of two kinds: one that reads, one that only notes
         return consistency_proof(end, head.size, subtree)
 
-    held = await store.tiles(session, tiles_needed(work))
-    consistency = work(subtree_of(lambda level, index: held[level, index]))
+    tiles = await store.tiles(session, tiles_needed(work))
+    consistency = work(subtree_of(lambda level, index: tiles[level, index]))
     named = [("statement", each) for each in await store.statements_from(session, "retention_run", end)]
     named += [("administrative_act", each) for each in await store.acts_from(session, ENDINGS, end)]
     proofs = [await prove_entry(session, *each, head) for each in [*named, ("statement", str(statement))]]
-    told = {
+    content = {
         "checkpoint": head.note,
         "consistency": [each.hex() for each in consistency],
         "entries": [each.json() for each in proofs if each is not None],
     }
-    return json.dumps(told, indent=2).encode() + b"\n"
+    return json.dumps(content, indent=2).encode() + b"\n"
 
 
 async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
@@ -232,8 +232,8 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
         raise NoLogError("nothing was entered in the log in that period")
     origin = await name_of_log(session, "")
     parts = complete_subtrees(first)
-    held = await store.tiles(session, tiles_needed(lambda subtree: [subtree(*each) for each in parts]))
-    subtree = subtree_of(lambda level, index: held[level, index])
+    tiles = await store.tiles(session, tiles_needed(lambda subtree: [subtree(*each) for each in parts]))
+    subtree = subtree_of(lambda level, index: tiles[level, index])
     keys = [str(each) for each in await verifier_keys(session, origin)]
     number, since = await store.count_waiting(session)
     rotations = await store.rotations(session)
@@ -244,10 +244,10 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
 
 async def _person(session: ReadSession, consent: UUID) -> bytes:
     """Return the pseudonym of the person whose consent it is."""
-    found = (await store.records(session, [("consent_event", str(consent))])).get(("consent_event", str(consent)))
-    if found is None:
+    record = (await store.records(session, [("consent_event", str(consent))])).get(("consent_event", str(consent)))
+    if record is None:
         raise NoLogError("there is no consent of that id")
-    return found.subjects["subject_ref"]
+    return record.subjects["subject_ref"]
 
 
 async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]:
@@ -272,15 +272,15 @@ async def unentered_lines(session: ReadSession, size: int) -> AsyncIterator[byte
 
 
 def _line(entry: StoredEntry, record: Record | None, bundle: Bundle) -> dict[str, Any]:
-    said: dict[str, Any] = {"position": entry.position, "entry": entry.content.decode()}
+    members: dict[str, Any] = {"position": entry.position, "entry": entry.content.decode()}
     if entry.salt is None or record is None:
-        return said
+        return members
     if bundle.withholds(entry, record):
-        return {**said, "withheld": True}
-    said |= {"salt": entry.salt.hex(), "body": body_of(record, entry.salt).decode()}
+        return {**members, "withheld": True}
+    members |= {"salt": entry.salt.hex(), "body": body_of(record, entry.salt).decode()}
     if record.subjects:
-        said["people"] = {name: bundle.name_of(ref) for name, ref in record.subjects.items()}
-    return said
+        members["people"] = {name: bundle.name_of(ref) for name, ref in record.subjects.items()}
+    return members
 
 
 async def _write_segment(session: ReadSession, bag: Bag, bundle: Bundle, day: date, identifier: UUID) -> None:
@@ -295,14 +295,14 @@ async def _write_segment(session: ReadSession, bag: Bag, bundle: Bundle, day: da
         for _, line in open_lines(identifier, *content):
             file.write(line)
     with bag.open(f"data/decisions/{identifier}.people.ndjson") as file, suppress(*UNREADABLE):
-        known = (decision.person for decision, _ in open_lines(identifier, *content) if decision.person != NOBODY)
-        people = (ref for ref, _ in groupby(known))  # they are sorted by person
+        persons = (decision.person for decision, _ in open_lines(identifier, *content) if decision.person != NOBODY)
+        people = (ref for ref, _ in groupby(persons))  # they are sorted by person
         while some := list(islice(people, _TOGETHER)):
             # The log has the first half of a reference.
-            whole = {ref[:REF_BYTES]: ref for ref in await whole_refs(session, some)}
+            full_refs = {ref[:REF_BYTES]: ref for ref in await whole_refs(session, some)}
             for ref in some:
-                told = {"name": name_in(identifier, ref), "person": bundle.name_of(whole.get(ref, ref))}
-                file.write(json.dumps(told).encode() + b"\n")
+                members = {"name": name_in(identifier, ref), "person": bundle.name_of(full_refs.get(ref, ref))}
+                file.write(json.dumps(members).encode() + b"\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,23 +325,23 @@ class BundleReading:
     async def of_kinds(self, *kinds: str) -> AsyncIterator[OpenedEntry]:
         """Yield the entries of some kinds, in the log's order."""
         at, size = self.bundle.first, self.bundle.checkpoint.size
-        while found := await store.entries_of(self.session, kinds, at, size, most=_TOGETHER):
-            for each in await self._opened(found):
-                yield each
-            at = found[-1].position + 1
+        while entries := await store.entries_of(self.session, kinds, at, size, most=_TOGETHER):
+            for opened_entry in await self._opened(entries):
+                yield opened_entry
+            at = entries[-1].position + 1
 
     async def histories(self) -> AsyncIterator[Sequence[OpenedEntry]]:
         """Yield what each person said, in its order, one person after the other."""
         person: list[OpenedEntry] = []
         within, after = range(self.bundle.first, self.bundle.checkpoint.size), (b"", 0)
-        while found := await store.entries_by_person(self.session, after=after, most=_TOGETHER):
-            told = [entry for _, _, entry in found if entry is not None and entry.position in within]
-            for each in await self._opened(told):
-                if person and person[-1].person != each.person:
+        while rows := await store.entries_by_person(self.session, after=after, most=_TOGETHER):
+            entries = [entry for _, _, entry in rows if entry is not None and entry.position in within]
+            for opened_entry in await self._opened(entries):
+                if person and person[-1].person != opened_entry.person:
                     yield person
                     person = []
-                person.append(each)
-            after = found[-1][:2]
+                person.append(opened_entry)
+            after = rows[-1][:2]
         if person:
             yield person
 

@@ -55,14 +55,14 @@ async def close_next(session: WriteSession) -> bool:
             made = [await _merge(session, first, merged=True)]
             until = since if await oldest_waiting(session, since + HOUR) is not None else since + HOUR
     now = await session.now()
-    told = {
+    statement = {
         "since": _text(since),
         "until": _text(until),
         "segments": [await _named(each) for each in made],
         "late": [await _named(each) for each in late],
         "dropped": await count_dropped(session, since, until),
     }
-    await store.add_statement(session, uuid7(now), KIND, now, told)
+    await store.add_statement(session, uuid7(now), KIND, now, statement)
     return True
 
 
@@ -105,8 +105,8 @@ async def _merge(session: WriteSession, hour: datetime, *, merged: bool) -> Segm
 
 
 def _collect(collector: Collector, directory: bytes, data: bytes) -> None:
-    known = directory_of(directory)
-    for decision in decisions_in(known, known.blocks, data):
+    parsed = directory_of(directory)
+    for decision in decisions_in(parsed, parsed.blocks, data):
         collector.put(decision)
 
 
@@ -163,10 +163,10 @@ async def compare_hours(session: ReadSession, since: datetime, until: datetime) 
             continue
         if not await store.agrees_with_its_entry(session, identifier):
             report.altered.append(f"{hour['since']}: the statement is not what the log committed to")
-        for each in named:
-            if each["id"] in stated:
-                report.altered.append(f"{each['hour']}: two statements name one segment")
-            stated.setdefault(each["id"], each)
+        for part in named:
+            if part["id"] in stated:
+                report.altered.append(f"{part['hour']}: two statements name one segment")
+            stated.setdefault(part["id"], part)
         late |= {each["id"] for each in hour["late"]}
         if begins < until:
             if report.until is not None and begins != report.until:
@@ -190,21 +190,21 @@ async def _compare(
     there: Sequence[Any],
 ) -> None:
     for row in there:
-        told = stated.get(str(row.id))
-        if told is None and not row.merged:
+        part = stated.get(str(row.id))
+        if part is None and not row.merged:
             report.waiting += row.rows
-        elif told is None:
+        elif part is None:
             report.altered.append(f"{_text(row.from_at)}: {row.rows} decisions that no statement names")
-        elif (row.digest.hex(), row.merged, row.fits) != (told["sha256"], True, True):
-            report.altered.append(f"{told['hour']}: a segment is not what was stated, a decision in it or what it says")
+        elif (row.digest.hex(), row.merged, row.fits) != (part["sha256"], True, True):
+            report.altered.append(f"{part['hour']}: a segment is not what was stated, a decision in it or what it says")
         else:
             report.same += 1
-            report.late += row.rows if told["id"] in late else 0
+            report.late += row.rows if part["id"] in late else 0
     gone = stated.keys() - {str(row.id) for row in there}
     is_excused = excuses(await store.endings(session) if gone else ())
-    for each in sorted(gone):
-        told = stated[each]
-        if is_excused(told["hour"]):
+    for identifier in sorted(gone):
+        part = stated[identifier]
+        if is_excused(part["hour"]):
             report.retired += 1
         else:
-            report.altered.append(f"{told['hour']}: {told['rows']} decisions were logged, and are gone")
+            report.altered.append(f"{part['hour']}: {part['rows']} decisions were logged, and are gone")

@@ -83,12 +83,12 @@ async def export_subject(
     ref = await ref_of(session, deployment, name)
     if ref != logged.ref:
         raise BusyError
-    told = await everything_about(session, deployment.vault, ref, name, service, logged.decisions)
+    export = await everything_about(session, deployment.vault, ref, name, service, logged.decisions)
     locators = deployment.pseudonyms.found_by(name.type, name.id)
-    told["as_parent"] = await acts_of_parent(session, parent_reference(deployment, name).hex(), locators)
+    export["as_parent"] = await acts_of_parent(session, parent_reference(deployment, name).hex(), locators)
     by = caller.id if caller is not None else None
     await record_act(session, ActKind.SUBJECT_EXPORTED, by, Target(subject_ref=recorded_ref(ref)))
-    return told
+    return export
 
 
 async def look_at_subject(
@@ -118,9 +118,9 @@ async def everything_about(  # noqa: PLR0917 - where to read, about whom, and wh
     `logged`: what was decided about it (`decisions_about`).
     """
     entries, now = await load_entries(session, ref), await session.now()
-    known = recorded_ref(ref)
-    read = await _who_looked(session, known) if known is not None else []
-    told = {
+    recorded = recorded_ref(ref)
+    read = await _who_looked(session, recorded) if recorded is not None else []
+    export = {
         "@context": CONTEXT,
         "@type": "dpv:RecordsOfActivities",
         "dct:created": _text(now),
@@ -130,10 +130,10 @@ async def everything_about(  # noqa: PLR0917 - where to read, about whom, and wh
         "texts_shown": await _texts(session, entries),
         "decisions_by_day": [{**asdict(each), "day": each.day.isoformat()} for each in logged],
         "looked_at": read,
-        **await _beside(session, vault, known),
+        **await _beside(session, vault, recorded),
     }
-    told["processings"] = await _names_of_processings(session, told)
-    return told
+    export["processings"] = await _names_of_processings(session, export)
+    return export
 
 
 async def _records(
@@ -143,10 +143,10 @@ async def _records(
     records: list[dict[str, Any]] = []
     consents = [entry for entry in entries if entry.event.kind in CONSENTS]
     if consents:
-        known = await records_of(session, consents[0].subject_ref)
+        person_records = await records_of(session, consents[0].subject_ref)
         for entry in consents:
             try:
-                record = receipt_of(known, entry, None, service).record()
+                record = receipt_of(person_records, entry, None, service).record()
             except NotFoundError:  # the register lost a version: the event itself is listed nevertheless
                 continue
             record["dpv:hasDataSubject"]["dct:identifier"] = name.id
@@ -156,7 +156,7 @@ async def _records(
 
 def _event(entry: LedgerEntry) -> dict[str, Any]:
     event = entry.event
-    told = {
+    members = {
         "id": str(event.id),
         "kind": event.kind.value,
         "processing": event.processing,
@@ -170,32 +170,32 @@ def _event(entry: LedgerEntry) -> dict[str, Any]:
         "evidence": entry.evidence,
         "capacity": entry.capacity,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in members.items() if value is not None}
 
 
 async def _texts(session: ReadSession, entries: Iterable[LedgerEntry]) -> dict[str, str]:
     """Return the texts that were shown, by their SHA-256: those of Sceau's page, and notices in the register."""
     digests = {str((entry.evidence or {}).get("presented_text_sha256") or "") for entry in entries} - {""}
     kept = await find_texts(session, [bytes.fromhex(each) for each in sorted(digests)])
-    found = {digest.hex(): text for digest, text in kept.items()}
+    texts = {digest.hex(): text for digest, text in kept.items()}
     named = {entry.event.processing for entry in entries if entry.event.processing is not None}
     for record in (await load_processings(session, sorted(named))).values():
         versions = record.versions
-        found |= {each: text for each in digests for version in versions for text in version.notices(each)}
-    return found
+        texts |= {each: text for each in digests for version in versions for text in version.notices(each)}
+    return texts
 
 
 async def _who_looked(session: ReadSession, ref: bytes) -> list[Mapping[str, Any]]:
     """Return the administrative acts about the person, oldest first, each with the name of the caller that did it."""
-    found: list[Entry] = []
+    acts: list[Entry] = []
     query, before = TrailQuery(target=Target(subject_ref=ref)), None
     while page := await search_trail(session, query, before=before, limit=_PAGE):
-        found += page
+        acts += page
         before = page[-1].id
-    names = await _names(session, {act.caller for act in found if act.caller is not None})
+    names = await _names(session, {act.caller for act in acts if act.caller is not None})
     return [
         {"at": _text(act.at), "act": act.act, "by": names[act.caller] if act.caller is not None else act.way}
-        for act in reversed(found)
+        for act in reversed(acts)
     ]
 
 
@@ -205,17 +205,17 @@ async def _beside(session: ReadSession, vault: Vault, ref: bytes | None) -> dict
         return {name: [] for name in ("names", "consent_links", *_BESIDE)}
     links = await links_of(session, ref)
     names = await _names(session, {each["created_by"] for each in links})
-    told: dict[str, Any] = {
+    members: dict[str, Any] = {
         "consent_links": [_row({**each, "created_by": names[each["created_by"]]}) for each in links]
     }
     for name, kept in _BESIDE.items():
-        told[name] = [_row(each) for each in await kept(session, ref)]
-    told["names"] = [
+        members[name] = [_row(each) for each in await kept(session, ref)]
+    members["names"] = [
         _row({"type": each.type, "id": vault.open(each.sealed), "since": each.kept_at, "basis": each.basis})
         for each in await names_of(session, ref)
     ]
     since = await shared_since(session, ref)
-    return told if since is None else {**told, "shared_since": _text(since)}
+    return members if since is None else {**members, "shared_since": _text(since)}
 
 
 def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -231,10 +231,10 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, UUID | date) else value
 
 
-async def _names_of_processings(session: ReadSession, told: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
+async def _names_of_processings(session: ReadSession, export: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
     """Return the present name, in each language, of each processing that is named and that the register holds."""
     lists = ("events", "decisions_by_day", "renewal_flags", "asked")
-    named = {each.get("processing") for name in lists for each in told[name]}
+    named = {each.get("processing") for name in lists for each in export[name]}
     records = await load_processings(session, sorted(named - {None}))
     return {identifier: dict(record.versions[-1].name) for identifier, record in records.items()}
 
@@ -242,9 +242,9 @@ async def _names_of_processings(session: ReadSession, told: Mapping[str, Any]) -
 async def _names(session: ReadSession, callers: Collection[UUID]) -> dict[UUID, str]:
     """Return the names of callers; for a caller that no longer exists, its id."""
     names: dict[UUID, str] = {}
-    for each in callers:
-        caller = await load_caller(session, each)
-        names[each] = caller.name if caller is not None else str(each)
+    for identifier in callers:
+        caller = await load_caller(session, identifier)
+        names[identifier] = caller.name if caller is not None else str(identifier)
     return names
 
 

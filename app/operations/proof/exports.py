@@ -74,7 +74,7 @@ async def check_export(
     if destroyed := await store.count_destroyed(session):
         raise RestoreRefusedError(f"the export lacks what opens entries that no run of retention names: {destroyed}")
     if unentered := Counter(kind for kind, _ in await store.unentered(session, head.size)):
-        raise RestoreRefusedError(f"the export holds rows that are not in its log: {_told(unentered)}")
+        raise RestoreRefusedError(f"the export holds rows that are not in its log: {_counts_text(unentered)}")
     await _check_queue(session)
     if notes := await count_without_fact(session):
         raise RestoreRefusedError(f"the export lacks what {notes} of the rows of journal_note are about")
@@ -123,7 +123,7 @@ async def _check_entries(session: WriteSession, head: Checkpoint) -> None:
     if (size, root) != (head.size, head.root) or await store.size_of_log(session) != size:
         raise RestoreRefusedError("the export's log does not have the entries that its head was signed for")
     if wrong:
-        raise RestoreRefusedError(f"the export holds rows that are not what its log entered: {_told(wrong)}")
+        raise RestoreRefusedError(f"the export holds rows that are not what its log entered: {_counts_text(wrong)}")
 
 
 async def _check_queue(session: ReadSession) -> None:
@@ -135,8 +135,8 @@ async def _check_queue(session: ReadSession) -> None:
         gone.update(kind for kind, _ in left - (await store.records(session, left)).keys())
         behind = queued[-1].number
     if gone:
-        raise RestoreRefusedError(f"the export lacks rows that wait for its log: {_told(gone)}")
+        raise RestoreRefusedError(f"the export lacks rows that wait for its log: {_counts_text(gone)}")
 
 
-def _told(counts: Counter[str]) -> str:
+def _counts_text(counts: Counter[str]) -> str:
     return ", ".join(f"{number} of {kind}" for kind, number in sorted(counts.items()))

@@ -85,8 +85,8 @@ async def prove_entry(
     def work(subtree: Any) -> list[bytes]:  # noqa: ANN401 - of two kinds: one that reads, one that only notes
         return inclusion_proof(entry.position, head.size, subtree)
 
-    held = await store.tiles(session, tiles_needed(work))
-    proof = work(subtree_of(lambda level, index: held[level, index]))
+    tiles = await store.tiles(session, tiles_needed(work))
+    proof = work(subtree_of(lambda level, index: tiles[level, index]))
     body = body_of(record, entry.salt).decode()
     return EntryProof(entry.content.decode(), entry.salt.hex(), body, tlog_proof(entry.position, proof, head.note))
 
@@ -237,12 +237,12 @@ class ConsentReceipt:
 
     def _notice(self, about: DecidedAbout) -> dict[str, Any]:
         """Return the text that was shown: its SHA-256 where the evidence has one, and its version in the register."""
-        said = self.entry.evidence or {}
+        evidence = self.entry.evidence or {}
         return {
             "@type": "dpv:ConsentNotice",
-            "dct:identifier": f"{about.processing.id}/{said.get('notice_version') or about.version.facts.number}",
-            "dct:language": said.get("language") or "fr",
-            **({"schema:sha256": said["presented_text_sha256"]} if said.get("presented_text_sha256") else {}),
+            "dct:identifier": f"{about.processing.id}/{evidence.get('notice_version') or about.version.facts.number}",
+            "dct:language": evidence.get("language") or "fr",
+            **({"schema:sha256": evidence["presented_text_sha256"]} if evidence.get("presented_text_sha256") else {}),
         }
 
     def _process(self, about: DecidedAbout) -> dict[str, Any]:
@@ -263,7 +263,7 @@ class ConsentReceipt:
             "dpv:hasPurpose": PURPOSES[about.processing.purpose],
             "dpv:hasProcessing": "dpv:Analyse",
             "dpv:hasPersonalData": [
-                {"@type": "dpv:PersonalData", "dct:title": each} for each in sorted(facts.elements)
+                {"@type": "dpv:PersonalData", "dct:title": element} for element in sorted(facts.elements)
             ],
             "dpv:hasRecipient": sorted(each.name for each in facts.recipients)
             or [each.legal_name for each in self.controllers],
@@ -281,14 +281,14 @@ class ConsentReceipt:
         }
         if event.expires_at is not None:
             first["dpv:hasDuration"] = {"@type": "dpv:TemporalDuration", "dct:valid": _time(event.expires_at)}
-        told = [first, *self._invalidated()]
+        statuses = [first, *self._invalidated()]
         if row is None or row.ended_by is None or row.ended_at is None:
-            return told
+            return statuses
         renewed = (event.kind, row.ended_by) == (EventKind.GRANTED, EventKind.GRANTED)
         if renewed and self.is_completed:
-            return told  # the second act of a joint consent ended nothing
+            return statuses  # the second act of a joint consent ended nothing
         ended = "dpv:RenewedConsentGiven" if renewed else _STATUSES[row.ended_by]
-        return [*told, {"@type": [ended], "dpv:isIndicatedAtTime": _time(row.ended_at)}]
+        return [*statuses, {"@type": [ended], "dpv:isIndicatedAtTime": _time(row.ended_at)}]
 
     def _invalidated(self) -> list[dict[str, Any]]:
         """Return the status of an invalidation that came before anything ended the consent; empty without one."""
@@ -306,7 +306,7 @@ class ConsentReceipt:
 
 def _controller(record: ControllerRecord) -> dict[str, Any]:
     latest = record.versions[-1]
-    known = {
+    details = {
         "schema:address": latest.postal_address,
         "dpv:hasCountry": latest.country and f"loc:{latest.country}",
         "schema:contactPoint": latest.contact,
@@ -317,7 +317,7 @@ def _controller(record: ControllerRecord) -> dict[str, Any]:
         "dpv:hasIdentifier": record.identifier or record.id,
         "schema:additionalType": "dpv:LegalEntity",
         "kind": record.kind,
-        **{name: value for name, value in known.items() if value},
+        **{name: value for name, value in details.items() if value},
     }
 
 
@@ -438,8 +438,8 @@ def receipt_of(records: PersonRecords, entry: LedgerEntry, proof: EntryProof | N
     event = entry.event
     about = None if event.processing is None else _version_of(records, event.processing, event)
     named = {each.processing for each in records.events if each.order < event.order and each.processing is not None}
-    told = [about] if about is not None else [_version_of(records, each, event) for each in sorted(named)]
-    controllers = {who for each in told for who in each.version.controllers}
+    decided_about = [about] if about is not None else [_version_of(records, each, event) for each in sorted(named)]
+    controllers = {who for each in decided_about for who in each.version.controllers}
     # Without an entry in the log, the person gets a name that no other receipt has and that leads nowhere.
     salt = bytes.fromhex(proof.salt) if proof is not None else hashlib.sha256(event.id.bytes).digest()
     return ConsentReceipt(

@@ -48,38 +48,38 @@ class KnownThen:
     participants: tuple[Participant, ...] | None
     recorded: Sequence[tuple[int, datetime]]
 
-    def heard_in_time(self, known: int, at: datetime, within: timedelta) -> bool:
+    def heard_in_time(self, last_order: int, at: datetime, within: timedelta) -> bool:
         """Return whether the known events of the subject are those recorded by `at`, give or take `within`."""
-        return all(time <= at + within if order <= known else time >= at - within for order, time in self.recorded)
+        return all(time <= at + within if order <= last_order else time >= at - within for order, time in self.recorded)
 
 
 async def facts_of_then(session: ReadSession, vault: Vault, page: Sequence[LoggedDecision]) -> list[KnownThen | str]:
     """Return what was known for each of some rows, in their order; a text instead where that is gone."""
     looked_at = [_opened(vault, row) for row in page]
-    others = await events_known(session, {each for told in looked_at if isinstance(told, dict) for each in _ids(told)})
+    others = await events_known(session, {each for item in looked_at if isinstance(item, dict) for each in _ids(item)})
     # The log has the first half of a reference, which is random: no two people share it.
     refs = await whole_refs(session, {row.person for row in page})
     events, times = await load_events(session, refs), await recording_times(session, refs)
     own = {ref[:REF_BYTES]: of_one for ref, of_one in events.items()}
     recorded = {ref[:REF_BYTES]: of_one for ref, of_one in times.items()}
     return [
-        told if isinstance(told, str) else _of_row(row, told, own, others, recorded.get(row.person, ()))
-        for row, told in zip(page, looked_at, strict=True)
+        basis if isinstance(basis, str) else _of_row(row, basis, own, others, recorded.get(row.person, ()))
+        for row, basis in zip(page, looked_at, strict=True)
     ]
 
 
 def _of_row(
     row: LoggedDecision,
-    told: Mapping[str, Any] | None,
+    basis: Mapping[str, Any] | None,
     own: Mapping[bytes, Sequence[ConsentEvent]],
     others: Mapping[UUID, Sequence[ConsentEvent]],
     recorded: Sequence[tuple[int, datetime]],
 ) -> KnownThen | str:
     facts = row.facts
-    if told is not None:
-        if not set(_ids(told)) <= others.keys():
+    if basis is not None:
+        if not set(_ids(basis)) <= others.keys():
             return "events that it rested on are not in the ledger any more"
-        return _among(told, others, recorded, has_participants=facts.participants is not None)
+        return _among(basis, others, recorded, has_participants=facts.participants is not None)
     if facts.participants:
         return "the other parties were not kept"
     events = [event for event in own.get(row.person, ()) if event.order <= facts.known]
@@ -93,35 +93,35 @@ def _opened(vault: Vault, row: LoggedDecision) -> dict[str, Any] | str | None:
     if row.facts.relied is None:
         return None
     try:
-        told: dict[str, Any] = json.loads(vault.open_apart(SEALED_FOR, row.facts.relied))
+        basis: dict[str, Any] = json.loads(vault.open_apart(SEALED_FOR, row.facts.relied))
     except (VaultError, ValueError):
         return "who was looked at cannot be opened: the master key is not held, or it was altered"
-    if told["row"] is not None and bytes.fromhex(told["row"])[:REF_BYTES] != row.person:
+    if basis["row"] is not None and bytes.fromhex(basis["row"])[:REF_BYTES] != row.person:
         return "who was looked at is another row's"
-    return told
+    return basis
 
 
-def _ids(told: Mapping[str, Any]) -> Iterable[UUID]:
-    yield from (UUID(last) for last, _ in told["parties"] if last is not None)
+def _ids(basis: Mapping[str, Any]) -> Iterable[UUID]:
+    yield from (UUID(last) for last, _ in basis["parties"] if last is not None)
 
 
 def _among(
-    told: Mapping[str, Any],
-    known: Mapping[UUID, Sequence[ConsentEvent]],
+    basis: Mapping[str, Any],
+    others: Mapping[UUID, Sequence[ConsentEvent]],
     recorded: Sequence[tuple[int, datetime]],
     *,
     has_participants: bool,
 ) -> KnownThen:
     """Return what was known of several people: the subject first, then the parties with an account here."""
-    locators = [SUBJECT if place == 0 else b"party %d" % place for place in range(len(told["parties"]))]
+    locators = [SUBJECT if place == 0 else b"party %d" % place for place in range(len(basis["parties"]))]
 
     def events(last: str | None) -> Sequence[ConsentEvent]:
-        return () if last is None else known.get(UUID(last), ())
+        return () if last is None else others.get(UUID(last), ())
 
-    consents = {at: events(own) for at, (own, _) in zip(locators, told["parties"], strict=True)}
-    shared = frozenset(at for at, (_, is_shared) in zip(locators, told["parties"], strict=True) if is_shared)
-    here = [Participant(at, local=True) for at in (locators if told["named"] else locators[1:])]
-    elsewhere = [Participant(b"elsewhere %d" % number, local=False) for number in range(told["elsewhere"])]
+    consents = {at: events(own) for at, (own, _) in zip(locators, basis["parties"], strict=True)}
+    shared = frozenset(at for at, (_, is_shared) in zip(locators, basis["parties"], strict=True) if is_shared)
+    here = [Participant(at, local=True) for at in (locators if basis["named"] else locators[1:])]
+    elsewhere = [Participant(b"elsewhere %d" % number, local=False) for number in range(basis["elsewhere"])]
     return KnownThen(consents, shared, (*here, *elsewhere) if has_participants else None, recorded)
 
 
@@ -209,10 +209,10 @@ async def replay_decisions(
     records = await load_processings(session)
     period = await Period.of(session, since, until)
     async for page in _pages(session, since, until):
-        for row, known in zip(page, await facts_of_then(session, vault, page), strict=True):
+        for row, knowledge in zip(page, await facts_of_then(session, vault, page), strict=True):
             report.decisions += 1
             try:
-                _compare(report, row, _decided_again(row, records, known))
+                _compare(report, row, _decided_again(row, records, knowledge))
             except NotReproducibleError as why:
                 report.left[str(why)] += 1
         tell(period.share_after(page[-1].at), f"{report.decisions:,} decisions")
@@ -222,9 +222,9 @@ async def replay_decisions(
 async def _pages(session: ReadSession, since: datetime, until: datetime) -> AsyncIterator[Sequence[LoggedDecision]]:
     """Yield the decisions, some at a time: facts are looked up for a page at once."""
     page: list[LoggedDecision] = []
-    async for _, found in decisions(session, Wanted(since, until)):
-        for each in found:
-            page.append(each)
+    async for _, batch in decisions(session, Wanted(since, until)):
+        for decision in batch:
+            page.append(decision)
             if len(page) == _PAGE:
                 yield page
                 page = []
@@ -233,7 +233,7 @@ async def _pages(session: ReadSession, since: datetime, until: datetime) -> Asyn
 
 
 def _decided_again(
-    row: LoggedDecision, records: Mapping[str, ProcessingRecord], known: KnownThen | str
+    row: LoggedDecision, records: Mapping[str, ProcessingRecord], knowledge: KnownThen | str
 ) -> dict[str, Any]:
     """Return what the columns of a row would be if it were decided again.
 
@@ -241,72 +241,72 @@ def _decided_again(
         NotReproducibleError: something that it was made on is gone.
 
     """
-    if isinstance(known, str):
-        raise NotReproducibleError(known)
-    told, at_row = row.facts.shape, row.at
-    record = _as_known(records.get(told.processing), told)
+    if isinstance(knowledge, str):
+        raise NotReproducibleError(knowledge)
+    shape, at_row = row.facts.shape, row.at
+    record = _as_known(records.get(shape.processing), shape)
     try:
-        policy = policy_of(told.policy)
+        policy = policy_of(shape.policy)
     except (ValueError, InvalidPeriodError):
         raise NotReproducibleError("periods were counted in a way that these rules do not know") from None
     request = DecisionRequest(
         SUBJECT,
-        "" if told.processing == NO_ID else told.processing,
-        None if told.elements is None else frozenset(map(Element, told.elements)),
-        told.automated,
-        Channel(told.channel),
-        told.private,
-        told.territory,
-        known.participants,
+        "" if shape.processing == NO_ID else shape.processing,
+        None if shape.elements is None else frozenset(map(Element, shape.elements)),
+        shape.automated,
+        Channel(shape.channel),
+        shape.private,
+        shape.territory,
+        knowledge.participants,
     )
     facts = record.facts if record is not None else None
-    at = present(at_row, known.consents, record)
-    decision = evaluate(request, facts, known.consents, at, policy, known.shared)
+    at = present(at_row, knowledge.consents, record)
+    decision = evaluate(request, facts, knowledge.consents, at, policy, knowledge.shared)
     version = facts.version_at(at) if facts is not None else None
-    heard = known.heard_in_time(row.facts.known, at_row, HEARD_WITHIN) and _register_in_time(records, told, at_row)
+    heard = knowledge.heard_in_time(row.facts.known, at_row, HEARD_WITHIN) and _register_in_time(records, shape, at_row)
     return {
         **{name: getattr(decision, name) for name in _COMPARED},
         "version": version.number if version is not None else None,
         "party_mode": version.party_mode.value if version is not None else None,
-        "known": max((event.order for event in known.consents[SUBJECT]), default=0),
-        "participants": None if known.participants is None else len(known.participants),
+        "known": max((event.order for event in knowledge.consents[SUBJECT]), default=0),
+        "participants": None if knowledge.participants is None else len(knowledge.participants),
         "heard in time": heard,
     }
 
 
-def _as_known(record: ProcessingRecord | None, told: Shape) -> ProcessingRecord | None:
+def _as_known(record: ProcessingRecord | None, shape: Shape) -> ProcessingRecord | None:
     """Return the register's entry as far as it was known."""
-    if not told.versions:
+    if not shape.versions:
         return None
-    if record is None or len(record.versions) < told.versions or len(record.changes) < told.changes:
+    if record is None or len(record.versions) < shape.versions or len(record.changes) < shape.changes:
         raise NotReproducibleError("the register lacks what was known then")
-    return replace(record, versions=record.versions[: told.versions], changes=record.changes[: told.changes])
+    return replace(record, versions=record.versions[: shape.versions], changes=record.changes[: shape.changes])
 
 
-def _register_in_time(records: Mapping[str, ProcessingRecord], told: Shape, at: datetime) -> bool:
+def _register_in_time(records: Mapping[str, ProcessingRecord], shape: Shape, at: datetime) -> bool:
     """Return whether the known register entry is what was recorded by `at`, give or take `HEARD_WITHIN`."""
-    record = records.get(told.processing)
+    record = records.get(shape.processing)
     if record is None or not record.facts.rests_on_consent:
         return True  # in an outage exempt purposes are answered on the register as it was read before
     times = [each.recorded_at for each in record.versions], [each.at for each in record.changes]
-    known = (told.versions, told.changes)
+    counts = (shape.versions, shape.changes)
     return all(
         all(each <= at + HEARD_WITHIN for each in of_one[:number])
         and all(each >= at - HEARD_WITHIN for each in of_one[number:])
-        for of_one, number in zip(times, known, strict=True)
+        for of_one, number in zip(times, counts, strict=True)
     )
 
 
 def _compare(report: ReplayReport, row: LoggedDecision, again: Mapping[str, Any]) -> None:
-    differs, told = {}, {**row.facts.by_name(), "heard in time": True}
+    differs, columns = {}, {**row.facts.by_name(), "heard in time": True}
     for name, now in again.items():
-        logged = told[name]
+        logged = columns[name]
         if logged != now:
             differs[name] = (str(logged), str(now))
     if not differs:
         report.reproduced += 1
-    elif told["rules"] != rules_digest() and "heard in time" not in differs:
-        by = f"the rules {told['rules']} of build {told['build']}"
+    elif columns["rules"] != rules_digest() and "heard in time" not in differs:
+        by = f"the rules {columns['rules']} of build {columns['build']}"
         report.left[f"decided by {by}, and otherwise by those of today"] += 1
     else:
         report.different.append(Difference(row.id, differs))

@@ -133,11 +133,11 @@ async def find_controllers(session: ReadSession, draft: VersionDraft) -> tuple[C
             each for each in known.values() if each.kind is ControllerKind.OTHER and each.legal_name == draft.controller
         )
         return (next(named, known.get(id_of_name(draft.controller))),)
-    found = await load_controllers(session, draft.controllers)
-    if len(found) < len(set(draft.controllers)):
+    controllers = await load_controllers(session, draft.controllers)
+    if len(controllers) < len(set(draft.controllers)):
         message = "One of the controllers is not registered: PUT /v1/controllers/{id} first."
         raise InvalidVersionError(message, field="controllers")
-    return tuple(found[each] for each in draft.controllers)
+    return tuple(controllers[each] for each in draft.controllers)
 
 
 async def resolve_controllers(
@@ -149,11 +149,11 @@ async def resolve_controllers(
         InvalidVersionError: an id is not a controller's.
 
     """
-    found = await find_controllers(session, draft)
-    return tuple([each or await _made(session, caller, draft.controller or "") for each in found])
+    controllers = await find_controllers(session, draft)
+    return tuple([each or await _new_controller(session, caller, draft.controller or "") for each in controllers])
 
 
-async def _made(session: WriteSession, caller: Caller, legal_name: str) -> ControllerRecord:
+async def _new_controller(session: WriteSession, caller: Caller, legal_name: str) -> ControllerRecord:
     now = await session.now()
     first = ControllerVersion(1, legal_name, now)
     record = ControllerRecord(id_of_name(legal_name), ControllerKind.OTHER, None, now, (first,))
@@ -175,8 +175,8 @@ async def register_processing(
     controllers = await resolve_controllers(session, caller, draft)
     now = await session.now()
     version = draft.version(1, effective_from=now, material=True, recorded_at=now, controllers=controllers)
-    asked = await how_many_decide(session, approval)
-    waits = needs_approval(asked, None, version.facts, words_changed=False, struck=False, ahead=False)
+    required = await how_many_decide(session, approval)
+    waits = needs_approval(required, None, version.facts, words_changed=False, struck=False, ahead=False)
     if waits:
         await check_proposer(session, caller)
     changes = (StatusChange(now, Status.PROPOSED),) if waits else ()
@@ -188,8 +188,8 @@ async def register_processing(
         raise ProcessingExistsError
     session.change(ChangeKind.PROCESSING, identifier.encode())
     target = Target(TargetKind.PROCESSING, identifier)
-    told = {"version": 1, "purpose": draft.purpose.value}
-    await record_act(session, ActKind.PROCESSING_REGISTERED, caller.id, target, told)
+    detail = {"version": 1, "purpose": draft.purpose.value}
+    await record_act(session, ActKind.PROCESSING_REGISTERED, caller.id, target, detail)
     if not waits:
         return Registered(record)
     return Registered(record, (await _proposed(session, caller, identifier, version),))
@@ -225,33 +225,33 @@ async def add_version(
     if record is None:
         raise NotFoundError
     now = await session.now()
-    known = Registered(record, (await load_proposals(session, [identifier]))[identifier])
-    _check(known, draft, now)
+    entry = Registered(record, (await load_proposals(session, [identifier]))[identifier])
+    _check(entry, draft, now)
     begins = _begins(effective_from, now)
     controllers = await resolve_controllers(session, caller, draft)
     version = draft.version(
-        known.last_number + 1, effective_from=begins, material=material, recorded_at=now, controllers=controllers
+        entry.last_number + 1, effective_from=begins, material=material, recorded_at=now, controllers=controllers
     )
     check_successor(record.versions[-1].facts, version.facts)
     refuse_struck(record, version, now)
     if _waits(await how_many_decide(session, approval), record, version):
         await check_proposer(session, caller)
         proposed = await _proposed(session, caller, identifier, version)
-        return await read_names(session, replace(known, proposals=(*known.proposals, proposed)))
+        return await read_names(session, replace(entry, proposals=(*entry.proposals, proposed)))
     await append_approved(session, caller, record, version)
     await _record(session, caller, identifier, version)
     added = replace(record, versions=(*record.versions, version))
-    return await read_names(session, Registered(added, known.proposals))
+    return await read_names(session, Registered(added, entry.proposals))
 
 
 async def _record(session: WriteSession, caller: Caller, identifier: str, version: VersionRecord) -> None:
     facts = version.facts
-    told: dict[str, Detail] = {
+    extra: dict[str, Detail] = {
         "version": facts.number,
         "material": facts.material,
         "effective_from": (facts.effective_from or version.recorded_at).isoformat(),
     }
-    await record_act(session, ActKind.PROCESSING_VERSIONED, caller.id, Target(TargetKind.PROCESSING, identifier), told)
+    await record_act(session, ActKind.PROCESSING_VERSIONED, caller.id, Target(TargetKind.PROCESSING, identifier), extra)
 
 
 def refuse_struck(record: ProcessingRecord, version: VersionRecord, now: datetime) -> None:
@@ -291,11 +291,11 @@ def _begins(effective_from: datetime | None, now: datetime) -> datetime:
     return effective_from
 
 
-def _check(known: Registered, draft: VersionDraft, now: datetime) -> None:
-    record = known.record
+def _check(entry: Registered, draft: VersionDraft, now: datetime) -> None:
+    record = entry.record
     if record.facts.status_at(now) is Status.RETIRED:
         raise ProcessingRetiredError
-    if known.waiting is not None:
+    if entry.waiting is not None:
         raise ProposalPendingError
     if record.purpose is not draft.purpose:
         raise InvalidVersionError("The purpose cannot change: that is a new processing.", field="purpose")
@@ -304,7 +304,7 @@ def _check(known: Registered, draft: VersionDraft, now: datetime) -> None:
         raise InvalidVersionError("A version cannot have started before the first one did.", field="started_on")
 
 
-def _waits(asked: RegisterApproval, record: ProcessingRecord, version: VersionRecord) -> bool:
+def _waits(required: RegisterApproval, record: ProcessingRecord, version: VersionRecord) -> bool:
     last, struck = record.versions[-1], bool(record.invalidations)
     ahead = (version.facts.effective_from or version.recorded_at) > version.recorded_at
     words_changed = version.words != last.words
@@ -314,7 +314,7 @@ def _waits(asked: RegisterApproval, record: ProcessingRecord, version: VersionRe
             "`material` to true."
         )
         raise InvalidVersionError(message, field="reason")
-    return needs_approval(asked, last.facts, version.facts, words_changed=words_changed, struck=struck, ahead=ahead)
+    return needs_approval(required, last.facts, version.facts, words_changed=words_changed, struck=struck, ahead=ahead)
 
 
 async def _proposed(session: WriteSession, caller: Caller, identifier: str, version: VersionRecord) -> Proposal:
@@ -356,11 +356,11 @@ async def preview_version(
     if record is None:
         raise NotFoundError
     now = await session.now()
-    known = Registered(record, (await load_proposals(session, [identifier]))[identifier])
-    _check(known, draft, now)
+    entry = Registered(record, (await load_proposals(session, [identifier]))[identifier])
+    _check(entry, draft, now)
     controllers = [each or _unknown(draft, now) for each in await find_controllers(session, draft)]
     version = draft.version(
-        known.last_number + 1, effective_from=now, material=material, recorded_at=now, controllers=controllers
+        entry.last_number + 1, effective_from=now, material=material, recorded_at=now, controllers=controllers
     )
     last = record.versions[-1]
     check_successor(last.facts, version.facts)

@@ -138,8 +138,8 @@ async def put_controller_version(
     version = draft.version(record.versions[-1].number + 1, await session.now())
     await append_version(session, record.id, version, by=caller.id)
     target = Target(TargetKind.CONTROLLER, record.id)
-    told = {"version": version.number}
-    await record_act(session, ActKind.CONTROLLER_VERSIONED, caller.id, target, told)
+    detail = {"version": version.number}
+    await record_act(session, ActKind.CONTROLLER_VERSIONED, caller.id, target, detail)
     if _may_be_another(record, draft) and not same_legal_person:
         await _ask_anew(session, caller, record)
     return replace(record, versions=(*record.versions, version))
@@ -174,20 +174,20 @@ async def _ask_anew(session: WriteSession, caller: Caller, controller: Controlle
     come is overtaken, with the consents that were given ahead to it.
     """
     for identifier in await load_processings(session):
-        held = await lock_processing(session, identifier)
+        record = await lock_processing(session, identifier)
         now = await session.now()
-        if held is None or held.facts.status_at(now) is Status.RETIRED:
+        if record is None or record.facts.status_at(now) is Status.RETIRED:
             continue
-        current = held.facts.version_at(now)
+        current = record.facts.version_at(now)
         number = current.number if current is not None else 0
-        if not any(controller.id in each.controllers for each in held.versions if each.facts.number >= number):
+        if not any(controller.id in each.controllers for each in record.versions if each.facts.number >= number):
             continue
-        known = Registered(held, (await load_proposals(session, [identifier]))[identifier])
-        if known.waiting is not None:
+        entry = Registered(record, (await load_proposals(session, [identifier]))[identifier])
+        if entry.waiting is not None:
             raise ProposalPendingError
-        said = held.version(number) or held.versions[-1]
-        begins = now if current is not None else said.facts.effective_from
-        facts = replace(said.facts, number=known.last_number + 1, effective_from=begins, material=True)
+        previous = record.version(number) or record.versions[-1]
+        begins = now if current is not None else previous.facts.effective_from
+        facts = replace(previous.facts, number=entry.last_number + 1, effective_from=begins, material=True)
         reason = f"Controller {controller.id} has another name or country."
-        version = replace(said, facts=facts, recorded_at=now, reason=reason)
-        await append_approved(session, caller, held, version)
+        version = replace(previous, facts=facts, recorded_at=now, reason=reason)
+        await append_approved(session, caller, record, version)

@@ -90,12 +90,12 @@ async def _whose_would_end(
 ) -> set[bytes]:
     if not page:
         return set()
-    events = await load_events_about(session, {each.subject_ref for each in page}, record.id)
+    events = await load_events_about(session, {held.subject_ref for held in page}, record.id)
     now = await session.now()
     return {
-        each.subject_ref
-        for each in page
-        if _would_end(each, events.get(each.subject_ref, ()), record, struck, now, policy)
+        held.subject_ref
+        for held in page
+        if _would_end(held, events.get(held.subject_ref, ()), record, struck, now, policy)
     }
 
 
@@ -136,17 +136,17 @@ async def invalidate_processing(
         raise NotFoundError
     session.narrow()
     session.change(ChangeKind.PROCESSING, identifier.encode())
-    known = await load_invalidations(session, identifier)
-    in_force = next((each for each in known if each.struck == struck), None)
+    invalidations = await load_invalidations(session, identifier)
+    in_force = next((each for each in invalidations if each.struck == struck), None)
     if in_force is not None:
         return in_force  # confirmed again: the first attempt may have ended before it was
     await check_struck(session, record, struck)
     now = await session.now()
-    made = InvalidationRecord(next_number(known), struck, reason, now, caller.id, record.next_instant(now))
+    made = InvalidationRecord(next_number(invalidations), struck, reason, now, caller.id, record.next_instant(now))
     await add_invalidation(session, identifier, made)
-    told = {"invalidation": made.number, "version": made.struck.version}
+    detail = {"invalidation": made.number, "version": made.struck.version}
     target = Target(TargetKind.PROCESSING, identifier)
-    await record_act(session, ActKind.PROCESSING_INVALIDATED, caller.id, target, told)
+    await record_act(session, ActKind.PROCESSING_INVALIDATED, caller.id, target, detail)
     return made
 
 

@@ -73,7 +73,7 @@ async def _rule_on_version(
 
     A new processing is retired if its first version is rejected.
     """
-    record, known, proposal = await _find(session, *about)
+    record, entry, proposal = await _find(session, *about)
     if answer.approved:
         await check_second_person(session, caller, proposal.by)
     else:
@@ -91,22 +91,22 @@ async def _rule_on_version(
         version = replace(proposal.version, facts=replace(facts, effective_from=begins), recorded_at=now)
         await append_approved(session, caller, record, version)
         record = replace(record, versions=(*record.versions, version))
-    return await _keep(session, caller, replace(known, record=record), proposal, ruling)
+    return await _keep(session, caller, replace(entry, record=record), proposal, ruling)
 
 
 async def _find(session: WriteSession, identifier: str, number: int) -> tuple[ProcessingRecord, Registered, Proposal]:
     record = await lock_processing(session, identifier)
     if record is None:
         raise NotFoundError
-    known = Registered(record, (await load_proposals(session, [identifier]))[identifier])
-    waiting = known.waiting
+    entry = Registered(record, (await load_proposals(session, [identifier]))[identifier])
+    waiting = entry.waiting
     if waiting is None or waiting.version.facts.number != number:
-        if number > known.last_number:
+        if number > entry.last_number:
             raise NotFoundError("There is no such version.", field="version")
         raise NotProposedError(field="version")
     if record.status_changes and record.status_changes[-1].status is Status.RETIRED:
         raise ProcessingRetiredError
-    return record, known, waiting
+    return record, entry, waiting
 
 
 async def _change_status(
@@ -118,15 +118,15 @@ async def _change_status(
 
 
 async def _keep(
-    session: WriteSession, caller: Caller, known: Registered, proposal: Proposal, ruling: Ruling
+    session: WriteSession, caller: Caller, entry: Registered, proposal: Proposal, ruling: Ruling
 ) -> Registered:
     number = proposal.version.facts.number
     await add_ruling(session, proposal.made.id, ruling)
     act = ActKind.PROCESSING_APPROVED if ruling.approved else ActKind.PROCESSING_REJECTED
-    await record_act(session, act, caller.id, Target(TargetKind.PROCESSING, known.record.id), {"version": number})
+    await record_act(session, act, caller.id, Target(TargetKind.PROCESSING, entry.record.id), {"version": number})
     answered = replace(proposal, made=replace(proposal.made, ruling=ruling))
-    ruled = tuple(answered if each is proposal else each for each in known.proposals)
-    return await read_names(session, replace(known, proposals=ruled))
+    ruled = tuple(answered if each is proposal else each for each in entry.proposals)
+    return await read_names(session, replace(entry, proposals=ruled))
 
 
 async def propose_retention(session: WriteSession, caller: Caller, periods: Mapping[str, str]) -> GateProposal:
@@ -179,41 +179,41 @@ async def _rule_on_proposal(
     session: WriteSession, caller: Caller, identifier: UUID, answer: GateAnswer, known_epoch: int
 ) -> GateProposal:
     """Rule on a proposal; a shorter retention still awaits `sceau consents retention sign`, an import its rows."""
-    held = await _held(session, identifier)
+    proposal = await _waiting_proposal(session, identifier)
     if not answer.approved:
         check_person(caller)
-        return await _rule(session, caller, held, answer)
-    if held.kind is Gated.RESTORE:
+        return await _rule(session, caller, proposal, answer)
+    if proposal.kind is Gated.RESTORE:
         caller.require(Scope.DEPLOYMENT_RECOVER)
-    await check_second_person(session, caller, held.by)
-    match held.kind:
+    await check_second_person(session, caller, proposal.by)
+    match proposal.kind:
         case Gated.RESUMPTION:
-            await resume(session, caller, held.target)
+            await resume(session, caller, proposal.target)
         case Gated.CONTROLLER_VERSION:
             await approve_controller_version(
-                session, caller, held.target, held.wanted, same_legal_person=answer.same_legal_person
+                session, caller, proposal.target, proposal.wanted, same_legal_person=answer.same_legal_person
             )
         case Gated.RESTORE:
-            await accept_restore(session, NewEpoch(held.wanted["lost"], by=caller.id), known=known_epoch)
+            await accept_restore(session, NewEpoch(proposal.wanted["lost"], by=caller.id), known=known_epoch)
         case _:
             pass  # the owner's command, or the importer, finds that it was approved
-    return await _rule(session, caller, held, answer)
+    return await _rule(session, caller, proposal, answer)
 
 
-async def _held(session: WriteSession, identifier: UUID) -> GateProposal:
-    held = await hold_proposal(session, identifier)
-    if held is None:
+async def _waiting_proposal(session: WriteSession, identifier: UUID) -> GateProposal:
+    proposal = await hold_proposal(session, identifier)
+    if proposal is None:
         raise NotFoundError("There is no such proposal.")
-    if held.ruling is not None:
+    if proposal.ruling is not None:
         raise NotProposedError
-    return held
+    return proposal
 
 
-async def _rule(session: WriteSession, caller: Caller, held: GateProposal, answer: GateAnswer) -> GateProposal:
+async def _rule(session: WriteSession, caller: Caller, proposal: GateProposal, answer: GateAnswer) -> GateProposal:
     ruling = Ruling(answer.approved, answer.reason, await session.now(), caller.id)
-    await add_ruling(session, held.id, ruling)
-    target = _TARGETS.get(held.kind)
-    about = Target(target, held.target) if target is not None else Target()
+    await add_ruling(session, proposal.id, ruling)
+    target = _TARGETS.get(proposal.kind)
+    about = Target(target, proposal.target) if target is not None else Target()
     act = ActKind.PROPOSAL_APPROVED if answer.approved else ActKind.PROPOSAL_REJECTED
-    await record_act(session, act, caller.id, about, {"kind": held.kind.value})
-    return replace(held, ruling=ruling)
+    await record_act(session, act, caller.id, about, {"kind": proposal.kind.value})
+    return replace(proposal, ruling=ruling)

@@ -108,7 +108,7 @@ class Activity:
     def json_ld(self, language: str) -> dict[str, Any]:
         """Return it as a process, in terms of DPV 2.2."""
         cells = self.row(language)
-        told = {
+        members = {
             "@type": "dpv:Process",
             "dct:identifier": cells["reference"],
             "dct:title": cells["name"],
@@ -140,7 +140,7 @@ class Activity:
                 for each in sorted(self.version.facts.transfers)
             ],
         }
-        return {name: value for name, value in told.items() if value not in ("", [], {})}
+        return {name: value for name, value in members.items() if value not in ("", [], {})}
 
     def _storage(self) -> dict[str, str]:
         """Return how long (ISO 8601) and where data is kept, as far as the register knows."""
@@ -330,38 +330,38 @@ def _plain(value: Any) -> str:  # noqa: ANN401 - as json hands it over
 
 
 async def _processings(session: ReadSession, now: datetime) -> list[ReportedProcessing]:
-    found = []
-    for known in (await read_register(session)).values():
-        facts = known.record.facts
+    reported = []
+    for entry in (await read_register(session)).values():
+        facts = entry.record.facts
         version = facts.version_at(now) or facts.versions[0]
-        told = known.record.version(version.number)
-        found.append(
+        current = entry.record.version(version.number)
+        reported.append(
             ReportedProcessing(
-                id=known.record.id,
-                name=told.name if told is not None else {},
-                purpose=known.record.purpose,
+                id=entry.record.id,
+                name=current.name if current is not None else {},
+                purpose=entry.record.purpose,
                 status=facts.status_at(now),
                 version=version.number,
-                waits=known.waiting is not None,
-                warnings=warnings_of(known.record.purpose, version, told.texts) if told is not None else (),
+                waits=entry.waiting is not None,
+                warnings=warnings_of(entry.record.purpose, version, current.texts) if current is not None else (),
             )
         )
-    return sorted(found, key=lambda each: each.id)
+    return sorted(reported, key=lambda each: each.id)
 
 
 async def _acts(session: ReadSession, since: datetime, until: datetime) -> list[Entry]:
     """Return the acts of the period, oldest first."""
-    found: list[Entry] = []
+    acts: list[Entry] = []
     query, before = TrailQuery(acts=ACTS, since=since, until=until), None
     while page := await search_trail(session, query, before=before, limit=_PAGE):
-        found += page
+        acts += page
         before = page[-1].id
-    return found[::-1]
+    return acts[::-1]
 
 
 async def _name(session: ReadSession, caller: UUID) -> str:
-    known = await load_caller(session, caller)
-    return known.name if known is not None else str(caller)
+    loaded = await load_caller(session, caller)
+    return loaded.name if loaded is not None else str(caller)
 
 
 # Read the register as the record of processing activities (GDPR art. 30).
@@ -374,13 +374,13 @@ async def export_register(session: ReadSession) -> list[Activity]:
     """
     now = await session.now()
     controllers = await load_controllers(session)
-    found = []
-    for registered in (await read_register(session)).values():
-        record = registered.record
+    activities = []
+    for entry in (await read_register(session)).values():
+        record = entry.record
         in_force = record.facts.version_at(now)
         version = record.version(in_force.number) if in_force is not None else None
         if version is None:
             continue
-        known = [controllers[each] for each in version.controllers if each in controllers]
-        found.append(Activity(record, version, record.facts.status_at(now), known))
-    return sorted(found, key=lambda each: each.record.id)
+        named = [controllers[each] for each in version.controllers if each in controllers]
+        activities.append(Activity(record, version, record.facts.status_at(now), named))
+    return sorted(activities, key=lambda each: each.record.id)

@@ -62,8 +62,8 @@ async def accept_restore(session: WriteSession, begun: NewEpoch, *, known: int =
     Every process of the deployment looks at the database again within a second or two, and answers from it then.
     """
     number = await begin_epoch(session, begun, known_epoch=known)
-    told = {"epoch": number, "replayed": begun.replayed, "by_hand": begun.by_hand}
-    await record_act(session, ActKind.RESTORE_ACCEPTED, begun.by, Target(), told)
+    detail = {"epoch": number, "replayed": begun.replayed, "by_hand": begun.by_hand}
+    await record_act(session, ActKind.RESTORE_ACCEPTED, begun.by, Target(), detail)
     return number
 
 
@@ -166,10 +166,10 @@ async def finds_everybody(session: ReadSession, deployment: Deployment) -> bool:
     It does while it stays in front and no key is taken away. Else it must be one of those that were last in use, each
     name that is kept must have its row, and no person may have been erased lately that only the other keys find.
     """
-    makers, known = deployment.pseudonyms.makers(), await keys_in_use(session)
-    if known and makers[0] == known[0] and set(known) <= set(makers):
+    makers, in_use = deployment.pseudonyms.makers(), await keys_in_use(session)
+    if in_use and makers[0] == in_use[0] and set(in_use) <= set(makers):
         return True
-    if (known and makers[0] not in known) or await lacks_rows(session, makers[0]):
+    if (in_use and makers[0] not in in_use) or await lacks_rows(session, makers[0]):
         return False
     unfound = await last_unfound(session, makers)
     return unfound is None or unfound < await session.now() - _ERASED_LATELY - deployment.max_backdating

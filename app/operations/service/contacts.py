@@ -53,5 +53,5 @@ async def whom_to_reach(session: ReadSession) -> list[Reachable]:
         version = version_shown(record, now)
         for controller in version.controllers:
             contacts.setdefault(controller, []).extend([version.contact] if version.contact is not None else [])
-    known = await load_controllers(session, contacts)
-    return [Reachable(who_is(record), tuple(dict.fromkeys(contacts[each]))) for each, record in known.items()]
+    controllers = await load_controllers(session, contacts)
+    return [Reachable(who_is(record), tuple(dict.fromkeys(contacts[each]))) for each, record in controllers.items()]

@@ -64,8 +64,8 @@ async def ref_of(session: ReadSession, deployment: Deployment, name: SubjectName
         InvalidSubjectError: the id has a domain that IDNA refuses.
 
     """
-    found = await find_ref(session, deployment.pseudonyms.found_by(name.type, name.id))
-    return NOBODY if found is None else found
+    ref = await find_ref(session, deployment.pseudonyms.found_by(name.type, name.id))
+    return NOBODY if ref is None else ref
 
 
 def recorded_ref(ref: bytes) -> bytes | None:

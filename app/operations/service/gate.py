@@ -68,12 +68,12 @@ async def check_proposer(session: ReadSession, caller: Caller, scope: Scope = Sc
     """
     check_person(caller)
     others = [
-        each.id
-        for each in await list_persons(session)
-        if each.revoked_at is None and {Scope.REGISTER_APPROVE, scope} <= each.scopes
+        person.id
+        for person in await list_persons(session)
+        if person.revoked_at is None and {Scope.REGISTER_APPROVE, scope} <= person.scopes
     ]
-    known = await holders_of(session, [caller.id, *others])
-    if not any(_are_two(known[caller.id], known[other]) for other in others):
+    holders = await holders_of(session, [caller.id, *others])
+    if not any(_are_two(holders[caller.id], holders[other]) for other in others):
         raise NoSecondPersonError
 
 

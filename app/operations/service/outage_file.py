@@ -51,7 +51,7 @@ class ExemptFacts(msgspec.Struct, frozen=True):
 async def read_kept(session: ReadSession) -> ExemptFacts:
     """Read what the file is to hold."""
     at = await session.instant()
-    callers = {digest.hex(): found for digest, found in (await list_by_key(session)).items()}
+    callers = {digest.hex(): authenticated for digest, authenticated in (await list_by_key(session)).items()}
     records = await load_processings(session)
     return ExemptFacts(at, callers, tuple(each.facts for each in records.values() if each.facts.is_exempt))
 
@@ -98,8 +98,8 @@ def remember(kept: ExemptFacts, known: LastKnown, now: datetime) -> None:
 
 def _take_as_known(kept: ExemptFacts, known: LastKnown, began: float) -> None:
     """Treat as known what a read found that began at that time (CLOCK_BOOTTIME)."""
-    for digest, found in kept.callers.items():
-        known.remember_caller(bytes.fromhex(digest), found, began)
+    for digest, authenticated in kept.callers.items():
+        known.remember_caller(bytes.fromhex(digest), authenticated, began)
     for processing in kept.processings:
         known.remember_processing(processing.id, processing, began)
     known.settle()

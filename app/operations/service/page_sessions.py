@@ -75,17 +75,17 @@ async def sign_in(session: WriteSession, form: SignInForm, presented: Credential
     The audit trail records sessions that begin, and keys in force that may not begin one; other keys belong to no
     caller.
     """
-    found = await authenticate(session, presented)
-    if found is None:
+    authenticated = await authenticate(session, presented)
+    if authenticated is None:
         return SignInRefused.WRONG_KEY
-    who = found.caller
+    who = authenticated.caller
     refused = refusal(form, who)
     if refused is not None:
         await record_refusal(session, who.id, "POST", form.value, _PROBLEMS[refused])
         return refused
-    uses.note(found)
+    uses.note(authenticated)
     token = (_FOR_THE_NOTICE if form is SignInForm.STAFF_NOTICE else "") + secrets.token_urlsafe(_TOKEN_BYTES)
-    await begin_session(session, token, found, await session.now())
+    await begin_session(session, token, authenticated, await session.now())
     await record_act(session, _ACTS[form], who.id)
     return token
 
@@ -106,10 +106,10 @@ async def signed_in(
     digest = session_digest(token)
     async with database.read() as session:
         now = await session.now()
-        found = await find_session(session, digest, now)
-    if found is None or refusal(form, found[0].caller) is not None:
+        page_session = await find_session(session, digest, now)
+    if page_session is None or refusal(form, page_session[0].caller) is not None:
         return None
-    who, to_note = found
+    who, to_note = page_session
     if who.signed_by is not None and (check is None or not await check.still_rests(who)):
         return None
     if to_note:
@@ -126,8 +126,8 @@ async def still_signed_in(session: WriteSession, token: str, who: Authenticated)
 
     """
     await session.look_up(kept_as_they_are([who.caller.id]))
-    found = await find_session(session, session_digest(token), await session.now())
-    if found is None or found[0].caller != who.caller:
+    page_session = await find_session(session, session_digest(token), await session.now())
+    if page_session is None or page_session[0].caller != who.caller:
         raise CredentialEndedError
 
 

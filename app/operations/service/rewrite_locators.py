@@ -39,15 +39,15 @@ async def rewrite_locators(session: WriteSession, deployment: Deployment, *, aft
         return b""
     changed: list[Rewritten] = []
     for ref, kept in (await load_names(session, subjects)).items():
-        for each in kept:
-            held = subjects[ref].get(each.id)
-            wanted = deployment.pseudonyms.found_by(each.type, deployment.vault.open(each.sealed))
-            if held is None or wanted == held.rows:
+        for name in kept:
+            located = subjects[ref].get(name.id)
+            wanted = deployment.pseudonyms.found_by(name.type, deployment.vault.open(name.sealed))
+            if located is None or wanted == located.rows:
                 continue
             session.narrow()  # a replica that remembers the subject by a row that goes must forget it
-            for locator in {*wanted, *held.rows}:
+            for locator in {*wanted, *located.rows}:
                 session.change(ChangeKind.SUBJECT, locator)
-            changed.append(Rewritten(ref, each.id, held, wanted))
+            changed.append(Rewritten(ref, name.id, located, wanted))
     await replace_rows(session, changed)
     return max(subjects)
 

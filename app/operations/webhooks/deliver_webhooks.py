@@ -177,8 +177,8 @@ async def _body(session: ReadSession, courier: Courier, endpoint: Endpoint, clai
         except VaultError:
             log.warning("a subject's id cannot be opened: a master key is missing", endpoint=str(endpoint.id))
             names = []
-    told = cloud_event(claim.event, courier.source, names=names, receiver=endpoint.id)
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    body = cloud_event(claim.event, courier.source, names=names, receiver=endpoint.id)
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 async def _attempt(courier: Courier, message: _Message) -> None:
@@ -229,8 +229,8 @@ async def _record(
 
 def wait_after(attempts: int, outcome: SendOutcome, chance: float) -> float:
     """Return the seconds until the next attempt after so many: the schedule's, or a Retry-After's if that is longer."""
-    asked = min(float(outcome.retry_after or 0), _LONGEST_WAIT)
-    return max(SCHEDULE[attempts], asked) * (1 + JITTER * chance)
+    retry_after = min(float(outcome.retry_after or 0), _LONGEST_WAIT)
+    return max(SCHEDULE[attempts], retry_after) * (1 + JITTER * chance)
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -90,9 +90,9 @@ async def tell_invalidations(database: Database, renewal: Renewal, *, batch: int
         left: set[UUID] = set()
         while time.monotonic() < until:
             async with database.write() as session:
-                held, said = await _batch(session, renewal, processing, invalidation, after, batch)
-            number += len(said)
-            left |= {each.id for each in held} - said
+                held, reported = await _batch(session, renewal, processing, invalidation, after, batch)
+            number += len(reported)
+            left |= {each.id for each in held} - reported
             if len(held) < batch:
                 await _close(database, processing, invalidation, left)
                 break
@@ -118,22 +118,22 @@ async def _batch(  # noqa: PLR0917 - one step of a run
     events = await load_events_about(session, {each.subject_ref for each in held}, processing)
     now = await session.now()
     standings = {ref: standing_now(of_one, record, now, renewal.policy) for ref, of_one in events.items()}
-    found = [_look(renewal, each, events[each.subject_ref], standings[each.subject_ref]) for each in held]
-    said = await put_flags(session, processing, [each for each in found if each is not None], now)
-    for each in said:
-        data = {"consent": str(each.consent.id), "processing": processing}
-        ref, kind = each.consent.subject_ref, each.flag.kind.value
-        await put_in_outbox(session, DomainEvent(ref, kind, standings[ref].at, data, each.id))
-    return held, {each.consent.id for each in said}
+    candidates = [_look(renewal, each, events[each.subject_ref], standings[each.subject_ref]) for each in held]
+    flagged = await put_flags(session, processing, [each for each in candidates if each is not None], now)
+    for item in flagged:
+        data = {"consent": str(item.consent.id), "processing": processing}
+        ref, kind = item.consent.subject_ref, item.flag.kind.value
+        await put_in_outbox(session, DomainEvent(ref, kind, standings[ref].at, data, item.id))
+    return held, {each.consent.id for each in flagged}
 
 
 def _look(renewal: Renewal, held: Held, events: Sequence[ConsentEvent], standing: Standing) -> Said | None:
     """Return what there is to report of a consent as its ledger stands now; None unless it was invalidated."""
     consent = next(each for each in events if each.id == held.id)
-    found = examine(consent, standing, NEVER_FLAGGED, renewal)
-    if found.flag is None or found.flag.kind is not FlagKind.INVALIDATED:
+    examined = examine(consent, standing, NEVER_FLAGGED, renewal)
+    if examined.flag is None or examined.flag.kind is not FlagKind.INVALIDATED:
         return None
-    return Said(held, found.flag, uuid7(standing.at), standing.expiry_of(consent))
+    return Said(held, examined.flag, uuid7(standing.at), standing.expiry_of(consent))
 
 
 async def _close(database: Database, processing: str, invalidation: InvalidationRecord, left: set[UUID]) -> None:

@@ -94,8 +94,8 @@ async def signing_keys(session: ReadSession, deployment: Deployment, endpoint: U
     """
     private = [opened(deployment, WEBHOOK_KEYS, key) for key in await keys_in_force(session, WEBHOOK_KEYS, now)]
     symmetric = [
-        deployment.vault.unwrap(f"{_SECRET} {each.id}", each.master_key_id, each.wrapped)
-        for each in await secrets_in_force(session, [endpoint], now)
+        deployment.vault.unwrap(f"{_SECRET} {secret.id}", secret.master_key_id, secret.wrapped)
+        for secret in await secrets_in_force(session, [endpoint], now)
     ]
     return SigningKeys(private, symmetric)
 
@@ -125,8 +125,8 @@ async def register_webhook(
     await ensure_key(session, deployment, WEBHOOK_KEYS)
     await add_endpoint(session, endpoint)
     processings = sorted(endpoint.processings) if endpoint.processings is not None else None
-    told = {"include_subject": endpoint.include_subject, "processings": processings}
-    await record_act(session, ActKind.WEBHOOK_MADE, caller.id, _target(endpoint.id), told)
+    detail = {"include_subject": endpoint.include_subject, "processings": processings}
+    await record_act(session, ActKind.WEBHOOK_MADE, caller.id, _target(endpoint.id), detail)
     return endpoint
 
 
@@ -156,8 +156,8 @@ async def change_webhook(
         changed = replace(changed, status_reason=reason, status_at=now)
     await save_endpoint(session, replace(changed, created_by=caller.id))
     dropped = await drop_unwanted(session, identifier, now=now)
-    told: dict[str, Detail] = {"changed": differing, "status": changed.status.value, "dropped": dropped or None}
-    await record_act(session, ActKind.WEBHOOK_CHANGED, caller.id, _target(identifier), told)
+    detail: dict[str, Detail] = {"changed": differing, "status": changed.status.value, "dropped": dropped or None}
+    await record_act(session, ActKind.WEBHOOK_CHANGED, caller.id, _target(identifier), detail)
     return replace(changed, created_by=caller.id)
 
 
@@ -181,10 +181,10 @@ async def find_webhook(session: ReadSession, caller: Caller, identifier: UUID, *
         NotFoundError: there is none, or it reports more than the caller may name.
 
     """
-    found = await load_endpoint(session, identifier, hold=hold)
-    if found is None or not caller.covers((), found.processings):
+    endpoint = await load_endpoint(session, identifier, hold=hold)
+    if endpoint is None or not caller.covers((), endpoint.processings):
         raise NotFoundError
-    return found
+    return endpoint
 
 
 async def list_webhooks(session: ReadSession, caller: Caller) -> list[Endpoint]:
@@ -252,9 +252,9 @@ async def replay_span(
         NotFoundError: there is no such endpoint, or it is not the caller's to see.
 
     """
-    told = {"since": since.isoformat(), "until": until.isoformat()}
+    detail = {"since": since.isoformat(), "until": until.isoformat()}
     span = (since, until)
-    return await _replay(session, caller, endpoint, span, told, delivered=all_of_them, missing=all_of_them)
+    return await _replay(session, caller, endpoint, span, detail, delivered=all_of_them, missing=all_of_them)
 
 
 async def _replay(
@@ -262,7 +262,7 @@ async def _replay(
     caller: Caller,
     identifier: UUID,
     which: UUID | tuple[datetime, datetime],
-    told: Mapping[str, Detail],
+    detail: Mapping[str, Detail],
     *,
     delivered: bool,
     missing: bool = False,
@@ -275,7 +275,7 @@ async def _replay(
     queued = await queue_again(
         session, endpoint.id, which, statuses, dispatched, missing=missing, limit=MOST_AT_ONCE, now=now
     )
-    await record_act(session, ActKind.WEBHOOK_REPLAYED, caller.id, _target(identifier), {**told, "queued": queued})
+    await record_act(session, ActKind.WEBHOOK_REPLAYED, caller.id, _target(identifier), {**detail, "queued": queued})
     return queued
 
 
