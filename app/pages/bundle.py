@@ -54,21 +54,21 @@ async def write_pages(session: ReadSession, bundle: Bundle, bag: Bag) -> None:
 
     """
     reading = BundleReading(session, bundle)
-    told = _Gathered(await session.now(), missing=await reading.missing())
-    async for each in reading.of_kinds("controller_version", "register_version"):
-        told.note_name(each.position, each.facts)
-    async for each in reading.of_kinds("presented_text"):
-        told.texts[_hex(each.facts["sha256"])] = len(told.texts) + 1
+    gathered = _Gathered(await session.now(), missing=await reading.missing())
+    async for entry in reading.of_kinds("controller_version", "register_version"):
+        gathered.note_name(entry.position, entry.facts)
+    async for entry in reading.of_kinds("presented_text"):
+        gathered.texts[_hex(entry.facts["sha256"])] = len(gathered.texts) + 1
     with ExitStack() as files:
         writers = [
-            _Writer(language, told, reading, _Kept(files.enter_context(TemporaryFile()))) for language in Language
+            _Writer(language, gathered, reading, _Kept(files.enter_context(TemporaryFile()))) for language in Language
         ]
         async for person in reading.histories():
             acts = list(_acts(person))
-            told.note(acts)
+            gathered.note(acts)
             for act in acts:
-                if (by := act.entry.facts["recorded_by"]) not in told.callers:
-                    told.callers[by] = await reading.name_of_caller(by)
+                if (by := act.entry.facts["recorded_by"]) not in gathered.callers:
+                    gathered.callers[by] = await reading.name_of_caller(by)
             for writer in writers:
                 writer.keep_history(person[0].person, acts)
         for writer in writers:
@@ -104,16 +104,16 @@ class _Act:
 def _acts(person: Iterable[OpenedEntry]) -> Iterator[_Act]:
     """The events of one person; a grant that follows a standing one is called a renewal, or the second half of it."""
     standing: dict[str, Mapping[str, Any]] = {}
-    for each in person:
-        kind, processing = each.facts["kind"], each.facts["processing"]
+    for entry in person:
+        kind, processing = entry.facts["kind"], entry.facts["processing"]
         if kind == "granted":
-            kind = _grant(standing.get(processing), each.facts)
-            standing[processing] = each.facts
+            kind = _grant(standing.get(processing), entry.facts)
+            standing[processing] = entry.facts
         elif processing is None and kind not in _STAND:
             standing.clear()
         elif kind not in _STAND:
             standing.pop(processing, None)
-        yield _Act(kind, each)
+        yield _Act(kind, entry)
 
 
 def _grant(before: Mapping[str, Any] | None, grant: Mapping[str, Any]) -> str:
@@ -175,8 +175,8 @@ class _Gathered:
 class _Writer:
     """Puts what was read into words of one language."""
 
-    def __init__(self, language: Language, told: _Gathered, reading: BundleReading, kept: _Kept) -> None:
-        self.language, self._told, self._reading, self._kept = language, told, reading, kept
+    def __init__(self, language: Language, gathered: _Gathered, reading: BundleReading, kept: _Kept) -> None:
+        self.language, self._gathered, self._reading, self._kept = language, gathered, reading, kept
         self._t = BUNDLE.in_language(language)
 
     def keep_history(self, person: str, acts: Sequence[_Act]) -> None:
@@ -191,32 +191,32 @@ class _Writer:
         between, _, rest = rest.partition("<!-- texts -->")
         before, _, after = rest.partition("<!-- histories -->")
         file.write(above.encode())
-        async for each in self._reading.of_kinds("register_version", "status_change", "invalidation"):
-            file.write(self._registered(each).encode())
+        async for entry in self._reading.of_kinds("register_version", "status_change", "invalidation"):
+            file.write(self._registered(entry).encode())
         file.write(between.encode())
-        async for each in self._reading.of_kinds("presented_text"):
-            file.write(self._text(each).encode())
+        async for entry in self._reading.of_kinds("presented_text"):
+            file.write(self._text(entry).encode())
         file.write(before.encode())
         self._kept.copy_to(file)
         file.write(after.encode())
 
     def _frame(self) -> str:
         """The page with places for the register, the texts and the histories."""
-        bundle, told = self._reading.bundle, self._told
+        bundle, gathered = self._reading.bundle, self._gathered
         context = {
             "title": self._t["title"],
             "other": (_FILES[self.language.other], self.language.other.value),
-            "missing": self._t["missing"].format(number=self._number(told.missing)) if told.missing else "",
-            "has_texts": bool(told.texts),
+            "missing": self._t["missing"].format(number=self._number(gathered.missing)) if gathered.missing else "",
+            "has_texts": bool(gathered.texts),
             "about": self._about(bundle),
             "selected": list(self._selected(bundle)),
             "heads": [each[self.language] for each in _COUNTS.values()],
             "counts": [
-                (self._named(each), [self._number(count[column]) for column in _COUNTS])
-                for each, count in sorted(told.counts.items())
+                (self._named(processing), [self._number(count[column]) for column in _COUNTS])
+                for processing, count in sorted(gathered.counts.items())
             ],
-            "total": [self._number(sum(each[column] for each in told.counts.values())) for column in _COUNTS],
-            "people": self._t["people"].format(number=self._number(told.people)),
+            "total": [self._number(sum(each[column] for each in gathered.counts.values())) for column in _COUNTS],
+            "people": self._t["people"].format(number=self._number(gathered.people)),
             "proof": read_as_html(read_me(self.language), self.language),
         }
         return document("bundle.html", self.language, BUNDLE, context)
@@ -226,7 +226,7 @@ class _Writer:
         period = "period" if plan.since or plan.until else "period_all"
         rows = [
             (self._t["deployment"], bundle.origin.removesuffix("/ledger")),
-            (self._t["controllers"], listed(sorted(set(self._told.controllers.values())), self.language)),
+            (self._t["controllers"], listed(sorted(set(self._gathered.controllers.values())), self.language)),
             (
                 self._t["asked"],
                 self._t[period].format(
@@ -243,7 +243,7 @@ class _Writer:
                     signed=self._moment(bundle.checkpoint.signed_at),
                 ),
             ),
-            (self._t["made"], self._moment(self._told.now)),
+            (self._t["made"], self._moment(self._gathered.now)),
         ]
         return [(question, answer) for question, answer in rows if answer]
 
@@ -275,7 +275,7 @@ class _Writer:
                 (self._t["purpose"], self._word(PURPOSE_WORDS, body["purpose"])),
                 (
                     self._t["controllers"],
-                    "; ".join(self._told.controllers.get(each, each) for each in body["controllers"]),
+                    "; ".join(self._gathered.controllers.get(each, each) for each in body["controllers"]),
                 ),
                 (self._t["elements"], "; ".join(self._word(ELEMENT_WORDS, each) for each in body["elements"])),
                 (self._t["recipients"], "; ".join(body["data_recipients"] or [])),
@@ -307,17 +307,17 @@ class _Writer:
         """A text, or a whole page, that people were shown, as it was kept."""
         body, digest = entry.facts, _hex(entry.facts["sha256"])
         page = _A_PAGE.match(body["text"])
-        spoken = {page[1]} if page is not None else self._told.languages.get(digest, set()) - {""}
+        spoken = {page[1]} if page is not None else self._gathered.languages.get(digest, set()) - {""}
         # Unfolded, so that all of it is printed.
         shown = body["text"].replace("<details", "<details open") if page is not None else ""
         context = {
-            "number": self._told.texts[digest],
+            "number": self._gathered.texts[digest],
             "digest": digest,
             "entry": self._number(entry.position),
             "languages": ", ".join(sorted(spoken)),
             "spoken": min(spoken, default=self.language.value),
             "kept": self._moment(_at(body["kept_at"])),
-            "decisions": self._number(self._told.shown[digest]),
+            "decisions": self._number(self._gathered.shown[digest]),
             "page": shown,
             "height": _height(shown),
             "lines": [] if page is not None else body["text"].split("\n"),
@@ -347,22 +347,22 @@ class _Writer:
             "notes": [each for each in notes if each],
             "how": [self._word(_WAYS, each) for each in how],
             "texts": [self._linked(digest) for digest in _shown(body)],
-            "by": self._told.callers[body["recorded_by"]],
+            "by": self._gathered.callers[body["recorded_by"]],
             "entry": self._number(act.entry.position),
         }
 
     def _linked(self, digest: str) -> tuple[str, str]:
         """The anchor of a text on the page and its label; if the page lacks the text, no anchor and its hash."""
-        if digest in self._told.texts:
-            return f"#t{self._told.texts[digest]}", f"{self._t['text']} {self._told.texts[digest]}"
-        if digest in self._told.notices:
-            return f"#r{self._told.notices[digest]}", self._t["notice"]
+        if digest in self._gathered.texts:
+            return f"#t{self._gathered.texts[digest]}", f"{self._t['text']} {self._gathered.texts[digest]}"
+        if digest in self._gathered.notices:
+            return f"#r{self._gathered.notices[digest]}", self._t["notice"]
         return "", digest
 
     def _named(self, processing: str) -> str:
         if not processing:
             return self._t["all_processings"]
-        names = self._told.names.get(processing, {})
+        names = self._gathered.names.get(processing, {})
         name = names.get(self.language.value) or next(iter(names.values()), "")
         return f"{name.translate(_UNTURNED)} ({processing})" if name else processing
 
@@ -404,16 +404,16 @@ def read_as_html(text: str, language: str) -> Markup:
 
 
 def _inline(text: str, language: str) -> Markup:
-    told = str(escape(typeset(" ".join(text.split()), language)))
-    told = re.sub(r"`([^`]+)`", r"<code>\1</code>", told)
-    return Markup(re.sub(r"\*([^*]+)\*", r"<em>\1</em>", told))  # noqa: S704 - escaped above
+    html = str(escape(typeset(" ".join(text.split()), language)))
+    html = re.sub(r"`([^`]+)`", r"<code>\1</code>", html)
+    return Markup(re.sub(r"\*([^*]+)\*", r"<em>\1</em>", html))  # noqa: S704 - escaped above
 
 
 def _shown(body: Mapping[str, Any]) -> list[str]:
     """The SHA-256 hashes of what an event says was shown: the text of the question, and the whole page."""
     evidence = body["evidence"] or {}
-    found = [str(evidence.get(name) or "") for name in ("presented_text_sha256", "presented_page_sha256")]
-    return [each.lower() for each in found if each]
+    digests = [str(evidence.get(name) or "") for name in ("presented_text_sha256", "presented_page_sha256")]
+    return [each.lower() for each in digests if each]
 
 
 def _height(page: str) -> int:

@@ -28,31 +28,31 @@ async def home(request: Request, language: LanguageDep, database: DatabaseDep) -
     """Tell what this is; the answer is the same for everybody."""
     services = services_of(request)
     now, kept = services.instant(), services.reachable
-    found = kept.at(now)
-    if found is None:
+    reachable = kept.at(now)
+    if reachable is None:
         async with database.read() as session:
-            found = await whom_to_reach(session)
-        kept.keep(found, now)
+            reachable = await whom_to_reach(session)
+        kept.keep(reachable, now)
     t = HOME.in_language(language)
     context: dict[str, Any] = {
         "title": t["title"],
-        "reachable": [_lines(each, language, t["officer"]) for each in found],
+        "reachable": [_lines(each, language, t["officer"]) for each in reachable],
         "rights": rights(Voice(language.value)),
     }
     return render(request, "home.html", language, HOME, context)
 
 
-def _lines(one: Reachable, language: Language, officer: str) -> tuple[Passage, list[Passage]]:
+def _lines(reachable: Reachable, language: Language, officer: str) -> tuple[Passage, list[Passage]]:
     """The name and address of one who can be reached, then each way to reach them once."""
-    who = one.who
+    who = reachable.who
     named = f"{who.name}, {who.address}" if who.address else who.name
-    said = [*one.contacts, *([who.contact] if who.contact else [])]
-    ways = [_passage(each, each, language) for each in dict.fromkeys(said)]
+    contacts = [*reachable.contacts, *([who.contact] if who.contact else [])]
+    ways = [_passage(each, each, language) for each in dict.fromkeys(contacts)]
     if who.officer is not None:
         ways.append(_passage(officer.format(officer=who.officer), who.officer, language))
     return Passage(named, language.value, (Mark(named),)), ways
 
 
-def _passage(text: str, given: str, language: Language) -> Passage:
+def _passage(text: str, words: str, language: Language) -> Passage:
     """A line that contains a text of the register: addresses in that text are links; without any, it is set apart."""
-    return Passage(text, language.value, reached(given) or (Mark(given),))
+    return Passage(text, language.value, reached(words) or (Mark(words),))

@@ -72,16 +72,16 @@ async def read_form(
         raise FormNotOursError
     try:
         most = _MOST_FIELDS if others else len(fields) + len(optional)
-        found = parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
+        parsed = parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:  # not ASCII, not UTF-8, too many fields
         raise FormNotOursError from None
     if (
-        not fields <= set(found)
-        or not (others or set(found) <= fields | optional)
-        or any(len(values) != 1 for values in found.values())
+        not fields <= set(parsed)
+        or not (others or set(parsed) <= fields | optional)
+        or any(len(values) != 1 for values in parsed.values())
     ):
         raise FormNotOursError
-    return {name: values[0] for name, values in found.items()}
+    return {name: values[0] for name, values in parsed.items()}
 
 
 _ASIDE: Final = Markup("<bdi{}>{}</bdi>")
@@ -105,11 +105,11 @@ def worded(passage: Passage, when: str = "") -> Markup:
         return escape(before) + _DATE.format(typeset(when, passage.language)) + escape(after)
     html, place = Markup(), 0
     for mark in passage.marks:
-        found = passage.text.find(mark.text, place)  # spacing changes no length
-        if found < 0:
+        start = passage.text.find(mark.text, place)  # spacing changes no length
+        if start < 0:
             continue
-        end = found + len(mark.text)
-        html += escape(text[place:found]) + _marked(mark, text[found:end], passage.language)
+        end = start + len(mark.text)
+        html += escape(text[place:start]) + _marked(mark, text[start:end], passage.language)
         place = end
     return html + escape(text[place:])
 
@@ -125,9 +125,9 @@ def in_french(text: str, language: str) -> Markup:
     if language == "fr":
         return escape(typeset(text, language))
     html, place = Markup(), 0
-    for found in _FRENCH.finditer(text):
-        html += escape(text[place : found.start()]) + _FOREIGN.format(found.group())
-        place = found.end()
+    for match in _FRENCH.finditer(text):
+        html += escape(text[place : match.start()]) + _FOREIGN.format(match.group())
+        place = match.end()
     return html + escape(text[place:])
 
 
@@ -246,8 +246,8 @@ def document(template: str, language: Language, catalogue: Catalogue, context: M
 
 def piece(template: str, language: Language, catalogue: Catalogue, context: Mapping[str, Any]) -> str:
     """Render a part of a document."""
-    told = {"t": catalogue.in_language(language), "language": language.value, **context}
-    return _environment().get_template(template).render(**told)
+    full_context = {"t": catalogue.in_language(language), "language": language.value, **context}
+    return _environment().get_template(template).render(**full_context)
 
 
 def standing_alone(html: str, brand: Brand | None = None) -> str:
@@ -261,10 +261,10 @@ def error_page(
 ) -> HTMLResponse:
     """The page that tells a person what went wrong, but never what was sent. `detail`: the reason, if it is known."""
     language = language_of(request)
-    known = ERRORS if request.method in _SAFE else {**ERRORS, **FAILED_AFTER_SENDING}
-    said = known.get(status, known[_SERVER_ERROR if status >= _SERVER_ERROR else 400]).in_language(language)
-    told = said if detail is None else {**said, "detail": detail}
-    return render(request, "error.html", language, SHARED, told, status, headers)
+    catalogues = ERRORS if request.method in _SAFE else {**ERRORS, **FAILED_AFTER_SENDING}
+    words = catalogues.get(status, catalogues[_SERVER_ERROR if status >= _SERVER_ERROR else 400]).in_language(language)
+    context = words if detail is None else {**words, "detail": detail}
+    return render(request, "error.html", language, SHARED, context, status, headers)
 
 
 def from_this_site(request: Request) -> bool:

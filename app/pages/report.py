@@ -35,11 +35,11 @@ async def read_report(
     """The report of a month in Paris, and how many of the staff know the notice of today; None if there is none."""
     since, until = month_of(month)
     lapsing = await count_lapsing(session, policy, (until, until + SOON))
-    told = await report_period(session, since, until, lapsing)
+    report = await report_period(session, since, until, lapsing)
     try:
-        return told, (await read_staff_coverage(session)).counts
+        return report, (await read_staff_coverage(session)).counts
     except NotFoundError:  # no notice was published
-        return told, None
+        return report, None
 
 
 def report_document(report: PeriodReport, staff: Mapping[NoticeStanding, int] | None, language: Language) -> str:
@@ -103,13 +103,13 @@ class _Tables:
         heads = ("processing", "purpose", "status", "version", "remark")
         rows = [
             [
-                self._names[each.id],
-                PURPOSE_WORDS[Purpose(each.purpose)][self._language],
-                STATUS_WORDS[each.status][self._language],
-                str(each.version),
-                "; ".join(self._remarks(each)),
+                self._names[processing.id],
+                PURPOSE_WORDS[Purpose(processing.purpose)][self._language],
+                STATUS_WORDS[processing.status][self._language],
+                str(processing.version),
+                "; ".join(self._remarks(processing)),
             ]
-            for each in self._report.processings
+            for processing in self._report.processings
         ]
         return self._table(heads, rows, texts=5)
 
@@ -117,11 +117,11 @@ class _Tables:
         """The table of acts on the register and the like."""
         rows = [
             [
-                dates.moment(each.at, self._language),
-                each.by,
-                f"{ACTS[each.act][self._language]} {each.thing}" if each.act in ACTS else f"{each.act} {each.thing}",
+                dates.moment(act.at, self._language),
+                act.by,
+                f"{ACTS[act.act][self._language]} {act.thing}" if act.act in ACTS else f"{act.act} {act.thing}",
             ]
-            for each in self._report.acts
+            for act in self._report.acts
         ]
         return self._table(("when", "who", "what"), rows, texts=3)
 
@@ -140,12 +140,12 @@ class _Tables:
         """The table of decisions that were answered, by processing and reason."""
         rows = [
             [
-                self._name(each.processing) if each.processing else self.t["unknown"],
-                self.t["permitted" if each.permitted else "denied"],
-                REASONS[each.reason][self._language] if each.reason in REASONS else each.reason,
-                dates.integer(each.number, self._language),
+                self._name(answer.processing) if answer.processing else self.t["unknown"],
+                self.t["permitted" if answer.permitted else "denied"],
+                REASONS[answer.reason][self._language] if answer.reason in REASONS else answer.reason,
+                dates.integer(answer.number, self._language),
             ]
-            for each in self._report.answers
+            for answer in self._report.answers
         ]
         return self._table(("processing", "answer", "reason", "number"), rows, texts=3)
 
@@ -153,12 +153,12 @@ class _Tables:
         """The table of imports from other systems."""
         rows = [
             [
-                each.name,
-                dates.moment(each.begun_at, self._language),
-                dates.integer(each.rows, self._language),
-                dates.integer(each.grants, self._language),
+                import_.name,
+                dates.moment(import_.begun_at, self._language),
+                dates.integer(import_.rows, self._language),
+                dates.integer(import_.grants, self._language),
             ]
-            for each in self._report.imports
+            for import_ in self._report.imports
         ]
         return self._table(("import_name", "when", "rows", "grants"), rows, texts=2)
 
@@ -174,10 +174,10 @@ class _Tables:
         )
 
     def _by_processing(self, columns: Sequence[str], counted: Mapping[tuple[str, str], int]) -> Table:
-        found = sorted({processing for processing, column in counted if column in columns})
+        processings = sorted({processing for processing, column in counted if column in columns})
         rows = [
             [self._name(each), *(dates.integer(counted.get((each, column), 0), self._language) for column in columns)]
-            for each in found
+            for each in processings
         ]
         return self._table(("processing", *columns), rows, texts=1)
 

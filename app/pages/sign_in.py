@@ -136,10 +136,10 @@ class Visit:
         if not self.token:
             return None
         check = services_of(self.request).token_check
-        found = await page_sessions.signed_in(self.database, check, self.entrance.sign_in_form, self.token)
-        if found is not None:
-            self.request.state.caller = str(found.caller.id)
-        return found
+        authenticated = await page_sessions.signed_in(self.database, check, self.entrance.sign_in_form, self.token)
+        if authenticated is not None:
+            self.request.state.caller = str(authenticated.caller.id)
+        return authenticated
 
     def to_the_form(self) -> RedirectResponse:
         """Send the browser to the form that asks for a key."""
@@ -147,15 +147,15 @@ class Visit:
 
     def to(self, path: str, **query: str) -> RedirectResponse:
         """Send the browser to a path of this service (RFC 9110, 303)."""
-        asked = urlencode({"lang": self.language.value, **query})
-        return RedirectResponse(f"{root_of(self.request)}{path}?{asked}", 303)
+        parameters = urlencode({"lang": self.language.value, **query})
+        return RedirectResponse(f"{root_of(self.request)}{path}?{parameters}", 303)
 
     def form(self, refusal: str | None = None, status: int = 200) -> Response:
         """The form that asks for a key."""
         token = self.cookies.read(_FORM) or secrets.token_urlsafe(_TOKEN_BYTES)
         t = self.entrance.catalogue.in_language(self.language)
-        said = t[refusal] if refusal is not None else None
-        page = {"title": t["sign_in_title"], "refusal": said, "proof": self.cookies.proof(token)}
+        words = t[refusal] if refusal is not None else None
+        page = {"title": t["sign_in_title"], "refusal": words, "proof": self.cookies.proof(token)}
         context = {**page, "action": self.entrance.form, "account": None}
         answer = render(self.request, "sign_in.html", self.language, self.entrance.catalogue, context, status)
         self.cookies.put(answer, _FORM, token)

@@ -31,18 +31,18 @@ class Block:
 
 def blocks_of(body: str) -> list[Block]:
     """The blocks of a body, parted by blank lines: `# ` heads, `- ` on each line lists, all else is a paragraph."""
-    found = []
+    blocks = []
     for part in body.replace("\r\n", "\n").split("\n\n"):
         lines = tuple(line.strip() for line in part.split("\n") if line.strip())
         if not lines:
             continue
         if len(lines) == 1 and lines[0].startswith("# "):
-            found.append(Block("heading", (lines[0].removeprefix("# "),)))
+            blocks.append(Block("heading", (lines[0].removeprefix("# "),)))
         elif all(line.startswith("- ") for line in lines):
-            found.append(Block("list", tuple(line.removeprefix("- ") for line in lines)))
+            blocks.append(Block("list", tuple(line.removeprefix("- ") for line in lines)))
         else:
-            found.append(Block("paragraph", (" ".join(lines),)))
-    return found
+            blocks.append(Block("paragraph", (" ".join(lines),)))
+    return blocks
 
 
 def notice_page(notice: Notice, own: OwnStanding, who: Caller, language: Language) -> dict[str, Any]:

@@ -12,9 +12,9 @@ _LONGEST_HEADER: Final = 512
 
 def language_of(request: Request) -> Language:
     """The language of a request's page: the one in its query, if it is known; else the one that the browser prefers."""
-    asked = request.query_params.get("lang", "")
-    if asked in set(Language):
-        return Language(asked)
+    wanted = request.query_params.get("lang", "")
+    if wanted in set(Language):
+        return Language(wanted)
     return accepted(request.headers.get("accept-language", ""))
 
 

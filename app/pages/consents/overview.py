@@ -46,12 +46,12 @@ _DAYS_SHOWN: Final = 400
 
 
 def overview_page(
-    told: Mapping[str, Any], seals: Seals, *, operator: str | None, decisions_kept: timedelta, banner: str | None
+    export: Mapping[str, Any], seals: Seals, *, operator: str | None, decisions_kept: timedelta, banner: str | None
 ) -> dict[str, Any]:
     """The context of `overview.html`.
 
     Args:
-        told: the contents of the export.
+        export: the contents of the export.
         seals: makes the forms; it has the link, and the language of the page.
         operator: the name by which people know the service; None where the operator has set none.
         decisions_kept: for how long each decision is kept.
@@ -60,7 +60,7 @@ def overview_page(
     """
     opened, language = seals.opened, seals.language
     t = OVERVIEW.in_language(language)
-    say = Sayer(told, language, operator or t["operator"])
+    say = Sayer(export, language, operator or t["operator"])
     holding = opened.offering(Act.WITHDRAW)
     kept = retention_in_words(Retention(0, int(decisions_kept.total_seconds()), ""), language.value) or ""
     return {
@@ -74,10 +74,10 @@ def overview_page(
         "withdraw_all": seals.form(holding, "", [Press.WITHDRAW_ALL]) if holding[1:] else None,
         "age": say.age(),
         "of": Voice(language.value).frame("of"),
-        "events": [say.event(each) for each in reversed(told["events"])],
+        "events": [say.event(each) for each in reversed(export["events"])],
         "decisions": list(say.decisions()),
         "decisions_part": t["decisions_part"].format(period=kept),
-        "looked": [say.act(each) for each in reversed(told["looked_at"])],
+        "looked": [say.act(each) for each in reversed(export["looked_at"])],
         "beside": list(say.beside()),
         "rights": rights(Voice(language.value)),
     }
@@ -115,7 +115,7 @@ def _standing(item: ShownProcessing, seals: Seals) -> dict[str, Any]:
 class SayerWords:
     """The catalogues of words that differ between the page for a person and a page about them."""
 
-    said: Catalogue
+    page: Catalogue
     stated_by: Catalogue
     acts: Catalogue
 
@@ -127,14 +127,14 @@ class Sayer:
     """Puts the contents of an export into words, for the person's own page or for a page about them."""
 
     def __init__(
-        self, told: Mapping[str, Any], language: Language, operator: str, words: SayerWords = OWN_WORDS
+        self, export: Mapping[str, Any], language: Language, operator: str, words: SayerWords = OWN_WORDS
     ) -> None:
         """Take the contents of an export, and the language."""
-        self._told = told
+        self._export = export
         self._language = language
         self.operator = operator
         self._words = words
-        self._t = words.said.in_language(language)
+        self._t = words.page.in_language(language)
 
     def event(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The line of the history for an event of the ledger, and the text that was shown.
@@ -142,7 +142,7 @@ class Sayer:
         `about`: the name of a processing, or the age that was stated.
         """
         shown = (event.get("evidence") or {}).get("presented_text_sha256")
-        text = self._told["texts_shown"].get(shown)
+        text = self._export["texts_shown"].get(shown)
         more = [f"{self._t['version']} {event['version']}"] if "version" in event else []
         if event["kind"] == "granted" and "expires_at" in event:
             more.append(f"{self._t['holds_until']} {dates.until(_at(event['expires_at']), self._language)}")
@@ -163,11 +163,11 @@ class Sayer:
 
     def age(self) -> str | None:
         """The age that was stated last, when, by whom, and how it was checked; None if no age was stated."""
-        stated = [each for each in self._told["events"] if each["kind"] == EventKind.AGE_STATED]
+        stated = [each for each in self._export["events"] if each["kind"] == EventKind.AGE_STATED]
         for event in stated[-1:]:
             band = AGES[event["capacity"]["age_band"]][self._language]
-            said = [f"{band}", *self._who_said(event), f"{self._t['on']} {self._moment(event['collected_at'])}"]
-            return f"{self._t['age_now']} {', '.join(said)}."
+            parts = [f"{band}", *self._who_said(event), f"{self._t['on']} {self._moment(event['collected_at'])}"]
+            return f"{self._t['age_now']} {', '.join(parts)}."
         return None
 
     def _who_said(self, event: Mapping[str, Any]) -> Iterator[str]:
@@ -184,7 +184,7 @@ class Sayer:
 
     def decisions(self) -> Iterator[dict[str, Any]]:
         """Yield what was decided about each processing: how often each answer was given, the latest day first."""
-        rows = sorted(self._told["decisions_by_day"], key=lambda row: row["processing"])
+        rows = sorted(self._export["decisions_by_day"], key=lambda row: row["processing"])
         for processing, some in groupby(rows, key=lambda row: row["processing"]):
             days = sorted(some, key=lambda row: row["day"], reverse=True)
             numbers = {is_yes: sum(row["number"] for row in days if row["permitted"] is is_yes) for is_yes in _ANSWERS}
@@ -203,25 +203,25 @@ class Sayer:
 
     def beside(self) -> Iterator[Passage]:
         """Yield a line for each other thing that is kept about the person."""
-        told, t = self._told, self._t
-        for each in told["consent_links"]:
+        export, t = self._export, self._t
+        for link in export["consent_links"]:
             by = f"{self.operator[:1].upper()}{self.operator[1:]}"
-            yield self._passage(f"{by} {t['link']} {t['on']} {self._moment(each['created_at'])}.", Mark(by))
-        for each in told["asked"]:
-            which, often = self._name(each["processing"]), self._times(len(each["asked_at"]))
-            when = listed([f"{t['on']} {self._moment(at)}" for at in each["asked_at"]], self._language.value)
-            said = f"{t['asked']} ({which.text}) {often}, {when}."
-            yield self._passage(said, Mark(which.text, language=which.language))
-        for each in told["renewal_flags"]:
-            which, why = self._name(each["processing"]), FLAGS[each["kind"]][self._language]
-            said = f"{t['flag']} ({which.text}) {why}, {t['flagged']} {self._moment(each['flagged_at'])}."
-            yield self._passage(said, Mark(which.text, language=which.language))
-        for each in told["names"]:
-            if "basis" in each:
-                hint, since = account_hint(each["id"], each["type"]), self._moment(each["since"])
+            yield self._passage(f"{by} {t['link']} {t['on']} {self._moment(link['created_at'])}.", Mark(by))
+        for solicited in export["asked"]:
+            which, often = self._name(solicited["processing"]), self._times(len(solicited["asked_at"]))
+            when = listed([f"{t['on']} {self._moment(at)}" for at in solicited["asked_at"]], self._language.value)
+            sentence = f"{t['asked']} ({which.text}) {often}, {when}."
+            yield self._passage(sentence, Mark(which.text, language=which.language))
+        for flag in export["renewal_flags"]:
+            which, why = self._name(flag["processing"]), FLAGS[flag["kind"]][self._language]
+            sentence = f"{t['flag']} ({which.text}) {why}, {t['flagged']} {self._moment(flag['flagged_at'])}."
+            yield self._passage(sentence, Mark(which.text, language=which.language))
+        for name in export["names"]:
+            if "basis" in name:
+                hint, since = account_hint(name["id"], name["type"]), self._moment(name["since"])
                 yield self._passage(f"{t['name']} {hint}, {t['since']} {since}.", Mark(hint))
-        if "shared_since" in told:
-            yield self._passage(f"{t['mailbox']}, {t['since']} {self._moment(told['shared_since'])}.")
+        if "shared_since" in export:
+            yield self._passage(f"{t['mailbox']}, {t['since']} {self._moment(export['shared_since'])}.")
 
     def _times(self, number: int) -> str:
         return f"{dates.integer(number, self._language)} {self._t['once' if number == 1 else 'times']}"
@@ -243,7 +243,7 @@ class Sayer:
         """The name of a processing, in French if no other exists; its id if the register no longer holds it."""
         if processing is None:
             return self._passage(self._t["about_all"])
-        names = self._told["processings"].get(processing)
+        names = self._export["processings"].get(processing)
         return registered(names, self._language.value) if names else self._passage(processing)
 
     def _moment(self, text: str) -> str:

@@ -40,7 +40,7 @@ from app.operations.proof.receipts import receipt_for_the_person
 from app.operations.service.deployment import Deployment
 from app.pages.consents.overview import OVERVIEW, STANDING, overview_page
 from app.pages.consents.receipt import receipt_json, receipt_page
-from app.pages.consents.view import CONSENT, CONSENT_FOR, Seals, banner_of, consent_page, whole
+from app.pages.consents.view import CONSENT, CONSENT_FOR, Seals, banner_of, consent_page, shown_language
 from app.pages.rendering import PAGE_HEADERS, from_this_site, page_router, read_form, render, standing_alone
 from app.pages.words import LanguageDep
 from app.proof.notes import log_name
@@ -80,7 +80,7 @@ class _ConsentPage:
             return _ended(self.request, self.language, ended)
         if opened.link.kind is LinkKind.OVERVIEW:
             return await self.overview(digest, refusal)
-        language = whole(opened, self.language)
+        language = shown_language(opened, self.language)
         page = consent_page(self.deployment, opened, language, banner_of(refusal, opened.audience, language))
         # The operator's page to which the person may return after answering: a link, never a redirect.
         host = listed_host(opened.link.return_to, services_of(self.request).return_origins)
@@ -108,7 +108,7 @@ class _ConsentPage:
             return await self.overview(digest, file=True)
         if signed is None or all(item.decision is None for item in opened.items):
             raise NotFoundError
-        language = whole(opened, self.language)
+        language = shown_language(opened, self.language)
         name = CONSENT.in_language(language)["receipt_file"]
         kind = f"{processing}.jwt" if form is ReceiptForm.SIGNED else form.value
         file = {"Content-Disposition": f'attachment; filename="{name}-{opened.now:%Y-%m-%d}.{kind}"'}
@@ -144,7 +144,7 @@ class _ConsentPage:
             async with services.reads.read() as session:
                 opened = await open_consent_link(session, self.deployment, digest)
                 vault, source = self.deployment.vault, services.source
-                told = await everything_about(session, vault, ref, opened.name, source, logged)
+                export = await everything_about(session, vault, ref, opened.name, source, logged)
                 kept = max(services.log_retention, await load_log_floor(session))
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
@@ -152,9 +152,9 @@ class _ConsentPage:
         if file:
             saved = f'attachment; filename="{OVERVIEW.in_language(language)["file"]}-{opened.now:%Y-%m-%d}.json"'
             headers = {**PAGE_HEADERS, "Content-Disposition": saved}
-            return JSONResponse(told, headers=headers, media_type="application/ld+json")
+            return JSONResponse(export, headers=headers, media_type="application/ld+json")
         page = overview_page(
-            told,
+            export,
             Seals(self.deployment, opened, language, STANDING.in_language(language)),
             operator=services.brand.name if services.brand is not None else None,
             decisions_kept=kept,

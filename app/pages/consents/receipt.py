@@ -48,9 +48,9 @@ def receipt_document(receipt: Mapping[str, Any], jws: str, accept_language: str)
 
 def _status(status: Mapping[str, Any], t: Mapping[str, str], language: Language) -> str:
     kind = status["@type"][0]
-    said = f"{t.get(kind, kind)} {t['on']} {dates.moment(_at(status['dpv:isIndicatedAtTime']), language)}"
+    sentence = f"{t.get(kind, kind)} {t['on']} {dates.moment(_at(status['dpv:isIndicatedAtTime']), language)}"
     valid = status.get("dpv:hasDuration", {}).get("dct:valid")
-    return said if valid is None else f"{said}, {t['until']} {dates.until(_at(valid), language)}"
+    return sentence if valid is None else f"{sentence}, {t['until']} {dates.until(_at(valid), language)}"
 
 
 def _rows(
@@ -59,10 +59,10 @@ def _rows(
     """The contents as questions with answers; a question without an answer is left out. Addresses are links."""
     parts = ("dpv:hasName", "schema:address", "dpv:hasCountry", "schema:contactPoint")
     controllers = [
-        ", ".join(str(each[part]).removeprefix("loc:") for part in parts if each.get(part))
-        for each in record["dpv:hasDataController"]
+        ", ".join(str(controller[part]).removeprefix("loc:") for part in parts if controller.get(part))
+        for controller in record["dpv:hasDataController"]
     ]
-    told = [
+    rows = [
         *(_of_process(process, controllers, t, language) if process is not None else [(t["controllers"], controllers)]),
         (t["withdraw"], _places(record["dpv:hasConsentControl"])),
         (t["rights"], _rights(record, t, language)),
@@ -74,7 +74,7 @@ def _rows(
     def passage(question: str, text: str) -> Passage:
         return Passage(text, language.value, reached(text) if question in leading else ())
 
-    return [(asked, [passage(asked, each) for each in answers if each]) for asked, answers in told if any(answers)]
+    return [(label, [passage(label, each) for each in answers if each]) for label, answers in rows if any(answers)]
 
 
 def _of_process(
@@ -94,29 +94,29 @@ def _of_process(
 
 def _purpose(term: str, language: Language) -> str:
     """A term of the vocabulary in words; each purpose of IV has one term."""
-    said = next((Voice(language.value).purpose(each) for each in CONSENT_PURPOSES if PURPOSES[each] == term), "")
-    return f"{said[:1].upper()}{said[1:]}"
+    phrase = next((Voice(language.value).purpose(each) for each in CONSENT_PURPOSES if PURPOSES[each] == term), "")
+    return f"{phrase[:1].upper()}{phrase[1:]}"
 
 
 def _rights(record: Mapping[str, Any], t: Mapping[str, str], language: Language) -> list[str]:
     """The rights; those that are exercised at the same places share a line."""
     at: dict[str, list[str]] = {}
-    for each in record["dpv:hasRight"]:
-        right = t.get(each["@type"][1], str(each["dct:title"]))
-        at.setdefault(" · ".join(_places(each)), []).append(right)
-    said = [f"{listed(rights, language.value)}{_COLON[language]} {places}" for places, rights in at.items()]
-    return [f"{each[:1].upper()}{each[1:]}" for each in said]
+    for term in record["dpv:hasRight"]:
+        right = t.get(term["@type"][1], str(term["dct:title"]))
+        at.setdefault(" · ".join(_places(term)), []).append(right)
+    lines = [f"{listed(rights, language.value)}{_COLON[language]} {places}" for places, rights in at.items()]
+    return [f"{each[:1].upper()}{each[1:]}" for each in lines]
 
 
 def _places(right: Mapping[str, Any]) -> list[str]:
     """The addresses at which a right is exercised, in readable form."""
     places = []
-    for each in right["dpv:isExercisedAt"]:
-        if isinstance(each, dict):
-            places.append(each["dct:description"])
+    for place in right["dpv:isExercisedAt"]:
+        if isinstance(place, dict):
+            places.append(place["dct:description"])
         else:
-            is_mail = each.startswith("mailto:")
-            places.append(unquote(each.removeprefix("mailto:")) if is_mail else each.removeprefix("tel:"))
+            is_mail = place.startswith("mailto:")
+            places.append(unquote(place.removeprefix("mailto:")) if is_mail else place.removeprefix("tel:"))
     return places
 
 
@@ -150,8 +150,8 @@ def receipt_page(opened: OpenedLink, language: Language, service: str) -> dict[s
 def receipt_json(opened: OpenedLink) -> dict[str, Any]:
     """The receipt as JSON: instants in UTC, words of the API."""
     answers = [_as_json(item, item.decision) for item in opened.items if item.decision is not None]
-    said = [{name: value for name, value in each.items() if value is not None} for each in answers]
-    return {"account": opened.account, "made_at": opened.now.isoformat(), "answers": said}
+    without_nulls = [{name: value for name, value in each.items() if value is not None} for each in answers]
+    return {"account": opened.account, "made_at": opened.now.isoformat(), "answers": without_nulls}
 
 
 def _answer(

@@ -127,7 +127,7 @@ def consent_page(
     }
 
 
-def whole(opened: OpenedLink, language: Language) -> Language:
+def shown_language(opened: OpenedLink, language: Language) -> Language:
     """The language asked for, if everything on the page is there in it; else French, which is always whole."""
     return language if language.value in opened.languages else Language.FR
 
@@ -198,8 +198,8 @@ def _section(item: ShownProcessing, seals: Seals, times: Times, t: Mapping[str, 
 
 def what_is_analysed(item: ShownProcessing, language: str) -> tuple[Passage, ...]:
     """The purpose, the analysed elements and the recipients: what is visible before unfolding, without dates."""
-    said = questions(item.facts, Voice(language), item.face)
-    purpose = next(row.answers[:1] for row in said if row.topic == "what_for")
+    rows = questions(item.facts, Voice(language), item.face)
+    purpose = next(row.answers[:1] for row in rows if row.topic == "what_for")
     return (*purpose, *(each for each in item.text(language).first if not each.dated))
 
 
@@ -226,5 +226,5 @@ def state_in_words(
         return "warn", (t[item.situation.value], *stopped)
     if item.situation is Situation.LAPSED:
         return "warn", (t["lapsed"], f"{t['lapsed_was']} {when}", *stopped)
-    said = "refused" if item.situation is Situation.REFUSED else "withdrawn"
-    return "plain", (f"{t[said]} {when}", t[f"{said}_effect"], *stopped)
+    word = "refused" if item.situation is Situation.REFUSED else "withdrawn"
+    return "plain", (f"{t[word]} {when}", t[f"{word}_effect"], *stopped)

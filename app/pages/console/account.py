@@ -68,19 +68,19 @@ async def to_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
 async def from_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
     """Begin a session for the account that the issuer names."""
     flow, peer, now = _flow_of(services), peer_of(visit.request.scope, services.proxies), time.monotonic()
-    told = {name: visit.request.query_params.get(name, "") for name in _ASKED if name in visit.request.query_params}
+    query = {name: visit.request.query_params.get(name, "") for name in _ASKED if name in visit.request.query_params}
     cookie = visit.cookies.read(_FLOW)
     attempt = SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque) if cookie else None
-    if attempt is None or told.get("state") != attempt.state:
+    if attempt is None or query.get("state") != attempt.state:
         # This browser did not ask for it. Any other site can send it here, so it does not count as a failed sign-in.
         return visit.by_account("flow_failed", 403)
     if services.sign_ins.standing(peer, now).wait:
         return visit.by_account("too_many", 429)
     try:
-        token = await flow.finish(told, attempt, services.instant())
+        token = await flow.finish(query, attempt, services.instant())
     except SignInFailedError:
         services.sign_ins.take(peer, now)
-        log.warning("a sign-in with an account did not succeed", refused="error" in told)
+        log.warning("a sign-in with an account did not succeed", refused="error" in query)
         return visit.by_account("flow_failed", 403)
     except IssuerUnavailableError:
         return visit.by_account("issuer_away", 503)

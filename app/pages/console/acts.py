@@ -60,7 +60,7 @@ class ConsoleAct:
     """One kind of act.
 
     `fields` may depend on the caller and on what the act is about; `shape` adds to the body what is no field. `back`:
-    shows the page again, with the form of a refused act. `whole`: the act is about no processing, or about all.
+    shows the page again, with the form of a refused act. `unrestricted`: the act is about no processing, or all.
     `counted`: whether a quota counts it; one by a caller who may not send it is always counted. `grave`: it cannot be
     taken back, or ends consents.
     """
@@ -73,13 +73,13 @@ class ConsoleAct:
     fields: Fields | Callable[[Desk, str], Awaitable[Fields]] = ()
     shape: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda _, body: body
     preview: Callable[[ActRequest], Awaitable[Mapping[str, Any]]] | None = None
-    whole: bool = False
+    unrestricted: bool = False
     counted: bool = True
     grave: bool = False
 
     def is_for(self, desk: Desk) -> bool:
         """Whether the signed-in caller may send its form."""
-        return desk.may(self.needs) and not (self.whole and desk.caller.processings is not None)
+        return desk.may(self.needs) and not (self.unrestricted and desk.caller.processings is not None)
 
     async def fields_for(self, desk: Desk, about: str) -> Fields:
         """The fields of its form."""
@@ -149,16 +149,16 @@ async def post_act(name: str, desk: DeskDep) -> Response:
 
 async def _carried_out(desk: Desk, act: ConsoleAct, about: str, fields: Fields, sent: Mapping[str, str]) -> Response:
     desk.caller.require(act.needs)
-    if act.whole:
+    if act.unrestricted:
         desk.caller.require_processing(None)
-    said = act.shape(about, body_of(fields, sent))
-    body = fitted(act.model, fields, said, desk.language) if act.model is not None else said
-    asked = ActRequest(desk, about, body)
+    members = act.shape(about, body_of(fields, sent))
+    body = fitted(act.model, fields, members, desk.language) if act.model is not None else members
+    request = ActRequest(desk, about, body)
     if act.preview is not None and sent.get("press") == PREVIEW:
-        told = await act.preview(asked)
-        return await act.back(desk, about, FilledForm(act.name, about, sent, status=200, preview=told))
+        preview = await act.preview(request)
+        return await act.back(desk, about, FilledForm(act.name, about, sent, status=200, preview=preview))
     async with writing(desk) as session:
-        done = await act.run(session, asked)
+        done = await act.run(session, request)
     if done.show is not None:
         return done.show()
     answer = desk.to(done.path, done=done.word) if done.word else desk.to(done.path)

@@ -48,14 +48,14 @@ async def show_callers(desk: CallersDesk, after: Annotated[UUID | None, Query()]
 async def _list(desk: Desk, about: str, failed: FilledForm | None, after: UUID | None = None) -> Response:
     Room.CALLERS.require(desk.caller)
     async with desk.visit.database.read() as session:
-        found = await list_callers(session, desk.caller, after=after, limit=_PAGE + 1)
+        views = await list_callers(session, desk.caller, after=after, limit=_PAGE + 1)
     t = desk.t
     columns = ("caller", "may_do", "about_what", "last_used", "status")
-    more = found[_PAGE - 1].caller.id if len(found) > _PAGE else None
+    more = views[_PAGE - 1].caller.id if len(views) > _PAGE else None
     acts = [_make, *([_add_identity] if desk.services.token_check is not None else [])]
     context = {
         "title": t["callers"],
-        "table_of": desk.table("callers_caption", columns, [_row(each, desk) for each in found[:_PAGE]]),
+        "table_of": desk.table("callers_caption", columns, [_row(each, desk) for each in views[:_PAGE]]),
         "more": desk.address(Room.CALLERS.path, after=str(more)) if more is not None else "",
         "forms": [await form_of(each, desk, about, failed) for each in acts],
     }
@@ -81,17 +81,17 @@ def _row(view: CallerView, desk: Desk) -> list[Cell]:
 @open_to_all
 async def show_caller(identifier: Annotated[UUID, Path(alias="id")], desk: CallersDesk) -> Response:
     """Show one caller."""
-    return await _one(desk, str(identifier), None)
+    return await _caller(desk, str(identifier), None)
 
 
 def _scopes(scopes: Sequence[Scope], desk: Desk) -> Cell:
     """The first few scopes of a caller, in words; the caller's page shows all of them."""
     more = len(scopes) - _SCOPES_SHOWN
-    said = desk.joined(SCOPES[each][desk.language] for each in scopes[:_SCOPES_SHOWN])
-    return Cell(said, desk.t["and_more"].format(number=more) if more > 0 else "")
+    words = desk.joined(SCOPES[each][desk.language] for each in scopes[:_SCOPES_SHOWN])
+    return Cell(words, desk.t["and_more"].format(number=more) if more > 0 else "")
 
 
-async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+async def _caller(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     Room.CALLERS.require(desk.caller)
     identifier = about.partition(" ")[0]
     async with desk.visit.database.read() as session:
@@ -100,19 +100,19 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     in_force = [each for each in view.keys if each.in_force(now)]
     keys = [
         [
-            Cell(moment(each.created_at, desk.language), str(each.id)),
-            Cell(moment(each.expires_at, desk.language) if each.expires_at is not None else t["without_end"]),
-            Cell(moment(view.uses[each.id], desk.language) if each.id in view.uses else t["never_used"]),
-            Cell(t["valid"]) if each in in_force else Cell(t["over"], css="warn-text"),
+            Cell(moment(key.created_at, desk.language), str(key.id)),
+            Cell(moment(key.expires_at, desk.language) if key.expires_at is not None else t["without_end"]),
+            Cell(moment(view.uses[key.id], desk.language) if key.id in view.uses else t["never_used"]),
+            Cell(t["valid"]) if key in in_force else Cell(t["over"], css="warn-text"),
         ]
-        for each in view.keys
+        for key in view.keys
     ]
-    told = {
+    body = {
         "name": caller.name,
         "scopes": sorted(caller.scopes),
         "processings": sorted(caller.processings) if caller.processings is not None else [],
     }
-    sent = sent_of(await _change.fields_for(desk, identifier), told)
+    sent = sent_of(await _change.fields_for(desk, identifier), body)
     alive = caller.revoked_at is None
     acts = [(_change, identifier)] if alive else []
     if alive and caller.identity is None:
@@ -212,7 +212,7 @@ async def _add_identity(session: WriteSession, request: ActRequest) -> DoneAct:
 # If the form lists no processings, the caller may name every one.
 @_manages(
     "change_caller",
-    back=_one,
+    back=_caller,
     model=CallerChangeBody,
     fields=_said_of_a_caller,
     shape=lambda _, body: {"processings": None, **body},
@@ -222,20 +222,20 @@ async def _change(session: WriteSession, request: ActRequest) -> DoneAct:
     return DoneAct(f"/console/callers/{request.about}", "change_caller")
 
 
-@_manages("rotate_key", back=_one, model=NewRotation, fields=(FormField("compromised", Kind.CHECK),))
+@_manages("rotate_key", back=_caller, model=NewRotation, fields=(FormField("compromised", Kind.CHECK),))
 async def _rotate(session: WriteSession, request: ActRequest) -> DoneAct:
     overlap = timedelta(0) if request.body.compromised else KEY_OVERLAP
     rotated = await rotate_key(session, request.desk.who, id_of(request.about), Rotation(overlap))
     return _secret(request, rotated.made.secret, rotated.made.caller.id)
 
 
-@_manages("revoke_caller", back=_one, grave=True)
+@_manages("revoke_caller", back=_caller, grave=True)
 async def _revoke(session: WriteSession, request: ActRequest) -> DoneAct:
     await revoke_caller(session, request.desk.who, id_of(request.about))
     return DoneAct(f"/console/callers/{request.about}", "revoke_caller")
 
 
-@_manages("revoke_key", back=_one, grave=True)
+@_manages("revoke_key", back=_caller, grave=True)
 async def _revoke_key(session: WriteSession, request: ActRequest) -> DoneAct:
     caller, _, key = request.about.partition(" ")
     change = CallerChange(revoked_keys=frozenset({id_of(key)}))

@@ -40,12 +40,12 @@ async def _list(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     t = desk.t
     rows = [
         [
-            Cell(each.legal_name, each.id, href=desk.address(f"{_PATH}/{each.id}")),
-            Cell(KINDS[each.kind][desk.language], each.identifier or ""),
-            Cell(each.versions[-1].postal_address or "—", each.versions[-1].country or ""),
-            Cell(each.versions[-1].data_protection_officer or "—"),
+            Cell(record.legal_name, record.id, href=desk.address(f"{_PATH}/{record.id}")),
+            Cell(KINDS[record.kind][desk.language], record.identifier or ""),
+            Cell(record.versions[-1].postal_address or "—", record.versions[-1].country or ""),
+            Cell(record.versions[-1].data_protection_officer or "—"),
         ]
-        for each in records.values()
+        for record in records.values()
     ]
     context = {
         "title": t["controllers"],
@@ -60,25 +60,25 @@ async def _list(desk: Desk, about: str, failed: FilledForm | None) -> Response:
 @open_to_all
 async def show_controller(identifier: Annotated[str, Path(alias="id", max_length=100)], desk: RegisterDesk) -> Response:
     """Show one controller with every name it had."""
-    return await _one(desk, identifier, None)
+    return await _controller(desk, identifier, None)
 
 
-async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+async def _controller(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     async with desk.visit.database.read() as session:
-        found = await load_controllers(session, [about] if can_be_an_id(about) else [])
-    if about not in found:
+        records = await load_controllers(session, [about] if can_be_an_id(about) else [])
+    if about not in records:
         raise NotFoundError
-    record = found[about]
+    record = records[about]
     t, last = desk.t, record.versions[-1]
     rows = [
         [
-            Cell(each.legal_name, str(each.number)),
-            Cell(each.postal_address or "—", each.country or ""),
-            Cell(each.contact or "—"),
-            Cell(each.data_protection_officer or "—"),
-            Cell(moment(each.recorded_at, desk.language)),
+            Cell(version.legal_name, str(version.number)),
+            Cell(version.postal_address or "—", version.country or ""),
+            Cell(version.contact or "—"),
+            Cell(version.data_protection_officer or "—"),
+            Cell(moment(version.recorded_at, desk.language)),
         ]
-        for each in reversed(record.versions)
+        for version in reversed(record.versions)
     ]
     columns = [(t[name], False) for name in ("controller", "address", "contact", "officer", "since_when")]
     sent = {name: getattr(last, name) or "" for name in _SAID}
@@ -108,7 +108,7 @@ _NEW_FIELDS: Final = (
 )
 
 
-_writes = partial(act, needs=Scope.REGISTER_WRITE, whole=True)
+_writes = partial(act, needs=Scope.REGISTER_WRITE, unrestricted=True)
 
 
 @_writes("add_controller", back=_list, model=NewController, fields=_NEW_FIELDS)
@@ -123,7 +123,7 @@ async def _add(session: WriteSession, request: ActRequest) -> DoneAct:
 
 @_writes(
     "rename_controller",
-    back=_one,
+    back=_controller,
     model=ControllerBody,
     fields=(*_FIELDS, FormField("same_legal_person", Kind.CHECK)),
 )

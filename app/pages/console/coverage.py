@@ -54,19 +54,19 @@ async def _coverage(desk: Desk) -> Coverage:
 
 async def _staff(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     Room.STAFF.require(desk.caller)
-    found, t = await _coverage(desk), desk.t
-    notice = found.notice
-    told = {
+    coverage, t = await _coverage(desk), desk.t
+    notice = coverage.notice
+    sent = {
         f"{language}.{part}": getattr(text, part)
         for language, text in notice.texts.items()
         for part in ("title", "body")
     }
-    members = sorted(found.members, key=lambda each: _ORDER.index(each.standing))
+    members = sorted(coverage.members, key=lambda each: _ORDER.index(each.standing))
     columns = ("member", "standing_of_member", "acknowledged_at", "access")
     context = {
         "title": t["staff"],
-        "figures": [(t[f"staff_{each.value}"], desk.number(found.counts[each])) for each in _ORDER],
-        "rotated": desk.number(found.rotated_by_other) if found.rotated_by_other else "",
+        "figures": [(t[f"staff_{each.value}"], desk.number(coverage.counts[each])) for each in _ORDER],
+        "rotated": desk.number(coverage.rotated_by_other) if coverage.rotated_by_other else "",
         "number": notice.number,
         "published": moment(notice.published_at, desk.language),
         "unfinished": bool(lacking(notice.texts)),
@@ -76,7 +76,7 @@ async def _staff(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         ],
         "table_of": desk.table("members_caption", columns, [_member_row(each, desk) for each in members[:_MOST_SHOWN]]),
         "cut": max(0, len(members) - _MOST_SHOWN),
-        "forms": [await form_of(_publish, desk, about, failed, told), await form_of(_add, desk, about, failed)],
+        "forms": [await form_of(_publish, desk, about, failed, sent), await form_of(_add, desk, about, failed)],
     }
     return desk.page("console/staff.html", Room.STAFF, context, failed)
 
@@ -106,19 +106,19 @@ async def show_member(identifier: Annotated[UUID, Path(alias="id")], desk: Staff
 
 async def _member(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     Room.STAFF.require(desk.caller)
-    found, t = await _coverage(desk), desk.t
-    covered = next((each for each in found.members if str(each.id) == about), None)
+    coverage, t = await _coverage(desk), desk.t
+    covered = next((each for each in coverage.members if str(each.id) == about), None)
     if covered is None:
         raise NotFoundError
     async with desk.visit.database.read() as session:
-        known = await read_acknowledgements(session, covered.id)
+        acknowledgements = await read_acknowledgements(session, covered.id)
     rows = [
         [
-            Cell(str(each.acknowledgement.notice), each.acknowledgement.language),
-            Cell(moment(each.acknowledgement.acknowledged_at, desk.language)),
-            Cell(t[f"way_{each.acknowledgement.way.value}"], t["rotated_mark"] if each.rotated_by_other else ""),
+            Cell(str(marked.acknowledgement.notice), marked.acknowledgement.language),
+            Cell(moment(marked.acknowledgement.acknowledged_at, desk.language)),
+            Cell(t[f"way_{marked.acknowledgement.way.value}"], t["rotated_mark"] if marked.rotated_by_other else ""),
         ]
-        for each in known
+        for marked in acknowledgements
     ]
     acts = [*([] if covered.access else [_paper]), *([_return, _erase] if covered.left_at is not None else [_leave])]
     context = {
@@ -157,7 +157,7 @@ def _at_noon(about: str, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "member": about} | ({"acknowledged_at": f"{day}T12:00:00+01:00"} if day else {})
 
 
-_writes = partial(act, needs=Scope.STAFF_WRITE, whole=True)
+_writes = partial(act, needs=Scope.STAFF_WRITE, unrestricted=True)
 
 
 @_writes("publish_notice", back=_staff, model=NewNotice, fields=_NOTICE_FIELDS, grave=True)

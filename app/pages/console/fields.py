@@ -86,7 +86,7 @@ class FormField:
                 return [{name: part.strip() for name, part in row if part.strip()} for row in rows]
         return text
 
-    def said(self, value: Any) -> dict[str, str]:  # noqa: ANN401 - of a body
+    def sent_for(self, value: Any) -> dict[str, str]:  # noqa: ANN401 - of a body
         """The text that a form would send for a value of a body."""
         if value is None:
             return {}
@@ -122,11 +122,11 @@ def _trimmed(row: Mapping[str, str], members: Sequence[str]) -> list[str]:
 def body_of(fields: Sequence[FormField], sent: Mapping[str, str]) -> dict[str, Any]:
     """The body that the API's route would take."""
     body: dict[str, Any] = {}
-    for each in fields:
-        value = each.value(sent)
+    for form_field in fields:
+        value = form_field.value(sent)
         if value is None:
             continue
-        place, *path = each.name.split(".")[::-1]
+        place, *path = form_field.name.split(".")[::-1]
         inner = body
         for name in reversed(path):
             inner = inner.setdefault(name, {})
@@ -137,11 +137,11 @@ def body_of(fields: Sequence[FormField], sent: Mapping[str, str]) -> dict[str, A
 def sent_of(fields: Sequence[FormField], body: Mapping[str, Any]) -> dict[str, str]:
     """The fields that a form would send for a body: with them a form is filled in."""
     sent: dict[str, str] = {}
-    for each in fields:
+    for form_field in fields:
         value: Any = body
-        for name in each.name.split("."):
+        for name in form_field.name.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
-        sent |= each.said(value)
+        sent |= form_field.sent_for(value)
     return sent
 
 
@@ -167,20 +167,20 @@ def fitted(model: type[Body], fields: Sequence[FormField], body: Mapping[str, An
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        found: dict[str, str] = {}
+        messages: dict[str, str] = {}
         words = UNFIT.in_language(language)
-        for each in error.errors(include_url=False, include_input=False):
-            named = (*each["loc"], *((each["ctx"]["field"],) if each["type"] == "at_fault" else ()))
-            found.setdefault(_field_at(named, fields), words.get(each["type"], words["other"]))
-        raise UnfitError(found) from None
+        for fault in error.errors(include_url=False, include_input=False):
+            named = (*fault["loc"], *((fault["ctx"]["field"],) if fault["type"] == "at_fault" else ()))
+            messages.setdefault(_field_at(named, fields), words.get(fault["type"], words["other"]))
+        raise UnfitError(messages) from None
 
 
 def _field_at(loc: Sequence[int | str], fields: Sequence[FormField]) -> str:
     """The field whose member an error is about: the one with the longest path that leads there."""
     path = ".".join(str(part) for part in loc)
-    found = [each.name for each in fields if path == each.name or path.startswith(f"{each.name}.")]
+    outer = [each.name for each in fields if path == each.name or path.startswith(f"{each.name}.")]
     inner = [each.name for each in fields if each.name.startswith(f"{path}.")]
-    return max(found, key=len, default=next(iter(inner), _WHOLE))
+    return max(outer, key=len, default=next(iter(inner), _WHOLE))
 
 
 @dataclass(frozen=True, slots=True)

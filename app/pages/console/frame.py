@@ -156,8 +156,8 @@ class Desk:
             "done": self.t.get(f"{self.visit.request.query_params.get('done', '')}_done"),  # what the act before did
         }
         status = failed.status if failed is not None else status
-        told = {**shared, "problem": failed.problem if failed is not None else "", **context}
-        return render(self.visit.request, template, self.language, CONSOLE, told, status)
+        full_context = {**shared, "problem": failed.problem if failed is not None else "", **context}
+        return render(self.visit.request, template, self.language, CONSOLE, full_context, status)
 
 
 def problem_in_words(error: DomainError, language: Language) -> str:

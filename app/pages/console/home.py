@@ -81,21 +81,21 @@ def _of_register(shown: HomeFigures, desk: Desk) -> Iterator[Point]:
         yield Point(f"{t['unread']} {desk.t['register']}")
         return
     now = shown.register.now
-    for identifier, known in shown.register.content.items():
+    for identifier, entry in shown.register.content.items():
         href = desk.address(f"/console/register/{identifier}")
-        waiting = known.waiting
+        waiting = entry.waiting
         if waiting is not None:
             mine = waiting.by == desk.caller.id or not desk.may(Scope.REGISTER_APPROVE)
             yield Point(f"{t['waits_for_others' if mine else 'to_approve']} {identifier}", href)
-        current = known.record.facts.version_at(now) if now is not None else None
-        told = known.record.version(current.number) if current is not None else None
-        if told is not None and (number := len(warnings_of(known.record.purpose, told.facts, told.texts))):
+        current = entry.record.facts.version_at(now) if now is not None else None
+        version = entry.record.version(current.number) if current is not None else None
+        if version is not None and (number := len(warnings_of(entry.record.purpose, version.facts, version.texts))):
             yield Point(f"{t['warnings']} {identifier} ({number})", href)
-    for each in shown.proposals.content or ():
-        mine = each.by == desk.caller.id or not desk.may(Scope.REGISTER_APPROVE)
-        about = f"{desk.t[f'gate_{each.kind.value}']} {each.target}"
-        said = f"{t['waits_for_others' if mine else 'to_approve']} {about}".strip()
-        yield Point(said, desk.address(Room.REGISTER.path))
+    for proposal in shown.proposals.content or ():
+        mine = proposal.by == desk.caller.id or not desk.may(Scope.REGISTER_APPROVE)
+        about = f"{desk.t[f'gate_{proposal.kind.value}']} {proposal.target}"
+        text = f"{t['waits_for_others' if mine else 'to_approve']} {about}".strip()
+        yield Point(text, desk.address(Room.REGISTER.path))
 
 
 def _of_service(shown: HomeFigures, desk: Desk) -> Iterator[Point]:
@@ -158,8 +158,8 @@ def _figures(shown: HomeFigures, desk: Desk) -> list[tuple[str, str]]:
         today = f"{shown.decisions.now.astimezone(PARIS).date()}"
         decided = sum(each.number for each in shown.decisions.content if each.day == today)
     waiting = None if shown.deliveries.content is None else _deliveries(shown, "pending")
-    found = {"in_force": in_force, "lapsing": lapsing, "decided": decided, "waiting": waiting}
-    return [(t[name], t["unknown"] if number is None else desk.number(number)) for name, number in found.items()]
+    figures = {"in_force": in_force, "lapsing": lapsing, "decided": decided, "waiting": waiting}
+    return [(t[name], t["unknown"] if number is None else desk.number(number)) for name, number in figures.items()]
 
 
 def _is_stale(read: Read[Any]) -> bool:
@@ -193,12 +193,12 @@ def _effects(read: Read[Sequence[EffectCount]], desk: Desk) -> dict[str, Any]:
     columns = [(t["processing"], False), *((t[name], True) for name in ("not_stopped", "not_erased", "overdue"))]
     rows = [
         [
-            Cell(each.processing),
-            Cell(desk.number(each.not_stopped)),
-            Cell(desk.number(each.not_erased)),
-            Cell(desk.number(each.overdue), css="bad-text" if each.overdue else ""),
+            Cell(effect.processing),
+            Cell(desk.number(effect.not_stopped)),
+            Cell(desk.number(effect.not_erased)),
+            Cell(desk.number(effect.overdue), css="bad-text" if effect.overdue else ""),
         ]
-        for each in read.content
+        for effect in read.content
     ]
     return part("effects", read, desk, note=t["effects_note"], table=Table(t["effects_caption"], columns, rows))
 
@@ -208,9 +208,9 @@ def _consents(read: Read[Sequence[ConsentCount]], desk: Desk) -> dict[str, Any]:
     names = STATES.in_language(desk.language)
     for processing in sorted({each.processing for each in content}):
         counts: Counter[str] = Counter()
-        for each in content:
-            if each.processing == processing:
-                counts[each.state] += each.number
+        for count in content:
+            if count.processing == processing:
+                counts[count.state] += count.number
         rows = [[Cell(names[state]), Cell(desk.number(counts[state]))] for state in names if counts[state]]
         rows.append([Cell(t["total"]), Cell(desk.number(counts.total()))])
         groups.append(Table(processing, [(t["state"], False), (t["number"], True)], rows))
@@ -220,9 +220,9 @@ def _consents(read: Read[Sequence[ConsentCount]], desk: Desk) -> dict[str, Any]:
 def lapses_of(content: Sequence[ConsentCount], now: datetime) -> list[tuple[str, int]]:
     """How many consents in force lapse in each month in Paris (`2027-03`): this one, the next twelve, and others."""
     lapsing: Counter[str] = Counter()
-    for each in content:
-        if each.state == State.IN_FORCE:
-            lapsing[each.month] += each.number
+    for count in content:
+        if count.state == State.IN_FORCE:
+            lapsing[count.month] += count.number
     return [(each, lapsing[each]) for each in sorted({*months_about(now, range(_MONTHS_AHEAD + 1)), *lapsing})]
 
 
@@ -256,9 +256,9 @@ def _decisions(read: Read[Sequence[DecisionCount]], desk: Desk) -> dict[str, Any
     days = [f"{today - timedelta(days=back)}" for back in range(_DAYS)]
     sums: Counter[tuple[str, str]] = Counter()
     answers: dict[str, bool] = {}
-    for each in read.content:
-        answers[each.reason] = each.permitted
-        sums[each.reason, each.day] += each.number if each.day in days else 0
+    for count in read.content:
+        answers[count.reason] = count.permitted
+        sums[count.reason, count.day] += count.number if count.day in days else 0
     names = REASONS.in_language(desk.language)
     order = sorted(answers, key=lambda each: (not answers[each], each))
     totals = {reason: sum(sums[reason, each] for each in days) for reason in order}

@@ -67,8 +67,8 @@ BASES: Final = Catalogue("console_basis")
 
 def sealed(desk: Desk, name: SubjectName) -> str:
     """The sealed handle by which the pages of this session pass a person on."""
-    told = json.dumps([name.type, name.id, session_digest(desk.visit.token).hex()])
-    return urlsafe_b64encode(desk.services.deployment.vault.seal_apart(_PURPOSE, told.encode())).decode()
+    content = json.dumps([name.type, name.id, session_digest(desk.visit.token).hex()])
+    return urlsafe_b64encode(desk.services.deployment.vault.seal_apart(_PURPOSE, content.encode())).decode()
 
 
 def opened(desk: Desk, handle: str) -> SubjectName:
@@ -79,8 +79,8 @@ def opened(desk: Desk, handle: str) -> SubjectName:
 
     """
     try:
-        found = desk.services.deployment.vault.open_apart(_PURPOSE, urlsafe_b64decode(handle.encode()))
-        kind, identifier, session = json.loads(found)
+        content = desk.services.deployment.vault.open_apart(_PURPOSE, urlsafe_b64decode(handle.encode()))
+        kind, identifier, session = json.loads(content)
     except (VaultError, ValueError, IndexError):
         raise NotFoundError from None
     if session != session_digest(desk.visit.token).hex():
@@ -122,21 +122,21 @@ async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response
     handle = about.partition(" ")[0]
     name, deployment, source = opened(desk, handle), desk.services.deployment, desk.services.source
     async with writing(desk, looks=True) as session:
-        told = await look_at_subject(session, deployment, desk.caller, name, service=source)
+        exported = await look_at_subject(session, deployment, desk.caller, name, service=source)
         items = await show_person(session, deployment, name)
         now = await session.now()
-    say = Sayer(told, desk.language, desk.t["the_operator"], _ABOUT_THEM)
-    events = [say.event(each) for each in reversed(told["events"])]
+    say = Sayer(exported, desk.language, desk.t["the_operator"], _ABOUT_THEM)
+    events = [say.event(each) for each in reversed(exported["events"])]
     acts = (_make_link, _age, _link_name, _unlink_name, _mailbox, _withdraw_all, _close, _erase)
     context = {
         "title": desk.t["person_title"],
         "name": name,
         "as_of": moment(now, desk.language),
-        "known": bool(told["events"]),
+        "known": bool(exported["events"]),
         "standings": [await _standing(desk, handle, item, failed) for item in items],
         "age": say.age(),
         "events": events,
-        "looked": list(dict.fromkeys((*say.act(each), each["by"]) for each in reversed(told["looked_at"]))),
+        "looked": list(dict.fromkeys((*say.act(each), each["by"]) for each in reversed(exported["looked_at"]))),
         "beside": list(say.beside()),
         "export": desk.address(f"{_PERSON}/export"),
         "forms": [await form_of(each, desk, handle, failed, {"from.type": name.type}) for each in acts],
@@ -171,8 +171,8 @@ async def export(desk: PeopleDesk) -> Response:
     services = desk.services
     logged = await log_about(desk.visit.database, services.deployment, name)
     async with writing(desk, looks=True) as session:
-        told = await export_subject(session, services.deployment, desk.caller, name, logged, service=services.source)
-    content = json.dumps(told, ensure_ascii=False, indent=2)
+        answer = await export_subject(session, services.deployment, desk.caller, name, logged, service=services.source)
+    content = json.dumps(answer, ensure_ascii=False, indent=2)
     return saved(content, "application/ld+json", f"{desk.t['file_of_person']}.jsonld")
 
 
@@ -206,10 +206,10 @@ def saved(content: str | bytes, media_type: str, name: str) -> Response:
     back=_search,
     model=SubjectBody,
     fields=(needed("id", most=512, word="person_id"), needed("type", most=128)),
-    whole=True,
+    unrestricted=True,
 )
-async def _find(_: WriteSession, asked: ActRequest) -> DoneAct:
-    desk, body = asked.desk, asked.body
+async def _find(_: WriteSession, request: ActRequest) -> DoneAct:
+    desk, body = request.desk, request.body
     desk.caller.require(Scope.CONSENTS_READ)
     # An id that no account can have is refused here.
     desk.services.deployment.pseudonyms.locator(body.type, body.id)
@@ -221,12 +221,12 @@ def _of_person(_about: str, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "subject": {"type": "user", "id": "sealed"}}
 
 
-def _whom(asked: ActRequest) -> SubjectName:
-    return opened(asked.desk, asked.about.partition(" ")[0])
+def _whom(request: ActRequest) -> SubjectName:
+    return opened(request.desk, request.about.partition(" ")[0])
 
 
-def _done(asked: ActRequest, word: str) -> DoneAct:
-    return DoneAct(_PERSON, word, cookie=(_COOKIE, asked.about.partition(" ")[0]))
+def _done(request: ActRequest, word: str) -> DoneAct:
+    return DoneAct(_PERSON, word, cookie=(_COOKIE, request.about.partition(" ")[0]))
 
 
 @act(
@@ -238,25 +238,25 @@ def _done(asked: ActRequest, word: str) -> DoneAct:
     shape=_of_person,
     counted=False,
 )
-async def _withdraw(session: WriteSession, asked: ActRequest) -> DoneAct:
-    desk, deployment = asked.desk, asked.desk.services.deployment
-    processing = asked.about.partition(" ")[2] or None
+async def _withdraw(session: WriteSession, request: ActRequest) -> DoneAct:
+    desk, deployment = request.desk, request.desk.services.deployment
+    processing = request.about.partition(" ")[2] or None
     desk.caller.require_processing(processing)
-    name = _whom(asked)
-    said = replace(said_in_withdrawal(asked.body, deployment), subject=name, processing=processing)
+    name = _whom(request)
+    decision = replace(said_in_withdrawal(request.body, deployment), subject=name, processing=processing)
     ledgers = await open_ledgers(session, deployment, [name], [processing] if processing is not None else [])
-    await record(session, deployment, desk.caller, said, ledgers)
-    return _done(asked, "withdraw")
+    await record(session, deployment, desk.caller, decision, ledgers)
+    return _done(request, "withdraw")
 
 
-_withdraw_all = add_act(replace(_withdraw, name="withdraw_all", grave=True, whole=True))
-_writes = partial(act, needs=Scope.CONSENTS_WRITE, back=_person, whole=True, counted=False)
+_withdraw_all = add_act(replace(_withdraw, name="withdraw_all", grave=True, unrestricted=True))
+_writes = partial(act, needs=Scope.CONSENTS_WRITE, back=_person, unrestricted=True, counted=False)
 
 
 @_writes("close", model=SubjectOnly, shape=_of_person, grave=True)
-async def _close(session: WriteSession, asked: ActRequest) -> DoneAct:
-    await close_subject(session, asked.desk.services.deployment, asked.desk.caller, _whom(asked))
-    return _done(asked, "close")
+async def _close(session: WriteSession, request: ActRequest) -> DoneAct:
+    await close_subject(session, request.desk.services.deployment, request.desk.caller, _whom(request))
+    return _done(request, "close")
 
 
 @act(
@@ -265,12 +265,12 @@ async def _close(session: WriteSession, asked: ActRequest) -> DoneAct:
     back=_person,
     model=SubjectOnly,
     shape=_of_person,
-    whole=True,
+    unrestricted=True,
     grave=True,
 )
-async def _erase(session: WriteSession, asked: ActRequest) -> DoneAct:
-    await erase_subject(session, asked.desk.services.deployment, asked.desk.caller, _whom(asked))
-    return _done(asked, "erase")
+async def _erase(session: WriteSession, request: ActRequest) -> DoneAct:
+    await erase_subject(session, request.desk.services.deployment, request.desk.caller, _whom(request))
+    return _done(request, "erase")
 
 
 _AGE_FIELDS: Final = (
@@ -282,16 +282,16 @@ _AGE_FIELDS: Final = (
 
 
 @_writes("state_age", model=NewAge, fields=_AGE_FIELDS, shape=_of_person)
-async def _age(session: WriteSession, asked: ActRequest) -> DoneAct:
-    await state_age(session, asked.desk.services.deployment, asked.desk.caller, asked.body.stated(_whom(asked)))
-    return _done(asked, "state_age")
+async def _age(session: WriteSession, request: ActRequest) -> DoneAct:
+    await state_age(session, request.desk.services.deployment, request.desk.caller, request.body.stated(_whom(request)))
+    return _done(request, "state_age")
 
 
 @_writes("share_mailbox", model=Mailbox, fields=(needed("shared", Kind.BOOLEAN),), shape=_of_person)
-async def _mailbox(session: WriteSession, asked: ActRequest) -> DoneAct:
-    change = share_mailbox if asked.body.shared else unshare_mailbox
-    await change(session, asked.desk.services.deployment, asked.desk.caller, _whom(asked))
-    return _done(asked, "share_mailbox")
+async def _mailbox(session: WriteSession, request: ActRequest) -> DoneAct:
+    change = share_mailbox if request.body.shared else unshare_mailbox
+    await change(session, request.desk.services.deployment, request.desk.caller, _whom(request))
+    return _done(request, "share_mailbox")
 
 
 _NAME_FIELDS: Final = (needed("from.id", most=512), needed("from.type", most=128, word="type"))
@@ -303,14 +303,14 @@ def _another_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 @_writes("link_name", model=NewName, fields=(*_NAME_FIELDS, needed("basis", Kind.CHOICE, BASES)), shape=_another_name)
-async def _link_name(session: WriteSession, asked: ActRequest) -> DoneAct:
-    body, caller = asked.body, asked.desk.caller
-    whose, one, other = asked.desk.services.deployment, body.one.name(), _whom(asked)
+async def _link_name(session: WriteSession, request: ActRequest) -> DoneAct:
+    body, caller = request.body, request.desk.caller
+    whose, one, other = request.desk.services.deployment, body.one.name(), _whom(request)
     if not body.linked:
         await unlink_names(session, whose, caller, one, other)
-        return _done(asked, "unlink_name")
+        return _done(request, "unlink_name")
     await link_names(session, whose, caller, one, other, body.basis)
-    return _done(asked, "link_name")
+    return _done(request, "link_name")
 
 
 def _no_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -321,16 +321,16 @@ _unlink_name = add_act(replace(_link_name, name="unlink_name", fields=_NAME_FIEL
 
 
 def _link_body(about: str, body: dict[str, Any]) -> dict[str, Any]:
-    said = _of_person(about, body)
-    if said.get("kind") == LinkKind.OVERVIEW.value:
-        said.pop("processings", None)
-    return {**said, "by_person": "request_reference" in said}
+    members = _of_person(about, body)
+    if members.get("kind") == LinkKind.OVERVIEW.value:
+        members.pop("processings", None)
+    return {**members, "by_person": "request_reference" in members}
 
 
 async def _link_fields(desk: Desk, _about: str) -> Fields:
     async with desk.visit.database.read() as session:
         register = await read_register(session, desk.caller.processings)
-    asking = [known for known in register.values() if known.record.facts.rests_on_consent]
+    asking = [entry for entry in register.values() if entry.record.facts.rests_on_consent]
     processings = {each.record.id: desk.named(each.record.versions[-1].name) for each in asking}
     return (
         needed("kind", Kind.CHOICE, LINK_KINDS, word="link_kind"),
@@ -348,11 +348,11 @@ async def _link_fields(desk: Desk, _about: str) -> Fields:
     fields=_link_fields,
     shape=_link_body,
 )
-async def _make_link(session: WriteSession, asked: ActRequest) -> DoneAct:
-    desk, body = asked.desk, asked.body
-    for each in body.processings or ():
-        desk.caller.require_processing(each)
-    wanted = body.wanted(_whom(asked), tuple(body.processings or ()), desk.who.credential)
+async def _make_link(session: WriteSession, request: ActRequest) -> DoneAct:
+    desk, body = request.desk, request.body
+    for processing in body.processings or ():
+        desk.caller.require_processing(processing)
+    wanted = body.wanted(_whom(request), tuple(body.processings or ()), desk.who.credential)
     make = create_overview_link if body.kind is LinkKind.OVERVIEW else create_consent_link
     made = await make(session, desk.services.deployment, desk.caller, wanted)
     context = {

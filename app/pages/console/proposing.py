@@ -63,22 +63,22 @@ async def _new(desk: Desk, about: str, failed: FilledForm | None) -> Response:
 async def _version(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     desk.caller.require(Scope.REGISTER_WRITE)
     async with desk.visit.database.read() as session:
-        known = await known_to(session, desk, about)
-    last = known.record.versions[-1]
-    told = {**version_view(last).model_dump(mode="json"), "purpose": known.record.purpose.value, "material": True}
-    del told["data_recipients"], told["effective_from"]
-    sent = sent_of(await _propose_version.fields_for(desk, about), told)
+        entry = await known_to(session, desk, about)
+    last = entry.record.versions[-1]
+    members = {**version_view(last).model_dump(mode="json"), "purpose": entry.record.purpose.value, "material": True}
+    del members["data_recipients"], members["effective_from"]
+    sent = sent_of(await _propose_version.fields_for(desk, about), members)
     form = await form_of(_propose_version, desk, about, failed, sent)
     title = f"{desk.t['propose_version_title']} {desk.named(last.name) or about}"
     context = {"title": title, "form": form, "lead": desk.t["propose_version_lead"]}
     return desk.page("console/propose.html", Room.REGISTER, context, failed)
 
 
-async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
+async def _version_fields(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
     """The fields that every version has, with the names of the API."""
     async with desk.visit.database.read() as session:
-        known = await load_controllers(session)
-    controllers = {each.id: f"{each.legal_name} ({each.id})" for each in known.values()}
+        records = await load_controllers(session)
+    controllers = {each.id: f"{each.legal_name} ({each.id})" for each in records.values()}
     text, area, lines, rows = Kind.TEXT, Kind.AREA, Kind.LINES, Kind.ROWS
     heading = Kind.HEADING
     return (
@@ -123,15 +123,15 @@ async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
 
 
 async def _fields_of_processing(desk: Desk, _about: str) -> Fields:
-    heading, *said = await _said_of_a_version(desk, list(Purpose))
-    return (heading, needed("id", most=100), *said)
+    heading, *more = await _version_fields(desk, list(Purpose))
+    return (heading, needed("id", most=100), *more)
 
 
 async def _fields_of_version(desk: Desk, about: str) -> Fields:
     async with desk.visit.database.read() as session:
-        known = await known_to(session, desk, about)
+        entry = await known_to(session, desk, about)
     return (
-        *await _said_of_a_version(desk, [known.record.purpose]),
+        *await _version_fields(desk, [entry.record.purpose]),
         FormField("of_version", Kind.HEADING),
         FormField("material", Kind.CHECK),
         FormField("reason", Kind.AREA, word="reason_of_version", most=2_000),
@@ -146,32 +146,32 @@ def _as_sent(_about: str, body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-async def _preview(asked: ActRequest) -> Mapping[str, Any]:
+async def _preview(request: ActRequest) -> Mapping[str, Any]:
     """The preview of a new processing: the texts that would ask. No consent is affected, as there is none yet."""
-    desk, body = asked.desk, asked.body
+    desk, body = request.desk, request.body
     desk.caller.require_processing(body.id)
     texts, note = await _texts(desk, body)
     return {"texts": texts, "note": note, "affected": desk.t["affects_nobody"], "changes": None, "waits": ""}
 
 
-async def _preview_version(asked: ActRequest) -> Mapping[str, Any]:
-    desk, body = asked.desk, asked.body
-    desk.caller.require_processing(asked.about)
+async def _preview_version(request: ActRequest) -> Mapping[str, Any]:
+    desk, body = request.desk, request.body
+    desk.caller.require_processing(request.about)
     async with desk.visit.database.read() as session:
-        known, controllers = await known_to(session, desk, asked.about), await load_controllers(session)
+        entry, controllers = await known_to(session, desk, request.about), await load_controllers(session)
         counts, counted = await in_force_by_processing(session)
         draft, approval = body.draft(body.reason), desk.services.register_approval
-        found = await preview_version(session, asked.about, draft, approval, material=body.material)
+        previewed = await preview_version(session, request.about, draft, approval, material=body.material)
     texts, note = await _texts(desk, body)
-    told = [in_words(known, each, controllers, desk) for each in (known.record.versions[-1], found.version)]
+    wordings = [in_words(entry, each, controllers, desk) for each in (entry.record.versions[-1], previewed.version)]
     return {
         "texts": texts,
         "note": note,
-        "affected": affected_in_words(desk, asked.about, counts, counted)
-        if found.ends_consents
+        "affected": affected_in_words(desk, request.about, counts, counted)
+        if previewed.ends_consents
         else desk.t["affects_nobody"],
-        "changes": changes_table(found.changes, told, desk),
-        "waits": desk.t["would_wait" if found.waits else "would_not_wait"],
+        "changes": changes_table(previewed.changes, wordings, desk),
+        "waits": desk.t["would_wait" if previewed.waits else "would_not_wait"],
     }
 
 
@@ -189,22 +189,22 @@ _writes = partial(act, needs=Scope.REGISTER_WRITE, shape=_as_sent)
 
 
 @_writes("propose", back=_new, model=NewProcessing, fields=_fields_of_processing, preview=_preview)
-async def _propose(session: WriteSession, asked: ActRequest) -> DoneAct:
-    body, desk = asked.body, asked.desk
+async def _propose(session: WriteSession, request: ActRequest) -> DoneAct:
+    body, desk = request.body, request.desk
     desk.caller.require_processing(body.id)
     approval = desk.services.register_approval
-    known = await register_processing(session, desk.caller, body.id, body.draft(), approval)
-    return DoneAct(f"/console/register/{body.id}", "propose_waits" if known.waiting is not None else "propose")
+    entry = await register_processing(session, desk.caller, body.id, body.draft(), approval)
+    return DoneAct(f"/console/register/{body.id}", "propose_waits" if entry.waiting is not None else "propose")
 
 
 @_writes("propose_version", back=_version, model=NewVersion, fields=_fields_of_version, preview=_preview_version)
-async def _propose_version(session: WriteSession, asked: ActRequest) -> DoneAct:
-    body, desk = asked.body, asked.desk
-    desk.caller.require_processing(asked.about)
-    known = await add_version(
-        *(session, desk.caller, asked.about, body.draft(body.reason), desk.services.register_approval),
+async def _propose_version(session: WriteSession, request: ActRequest) -> DoneAct:
+    body, desk = request.body, request.desk
+    desk.caller.require_processing(request.about)
+    entry = await add_version(
+        *(session, desk.caller, request.about, body.draft(body.reason), desk.services.register_approval),
         material=body.material,
         effective_from=body.effective_from,
     )
-    waits = known.waiting is not None
-    return DoneAct(f"/console/register/{asked.about}", "propose_waits" if waits else "propose_version")
+    waits = entry.waiting is not None
+    return DoneAct(f"/console/register/{request.about}", "propose_waits" if waits else "propose_version")

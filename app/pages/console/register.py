@@ -61,9 +61,9 @@ async def in_force_by_processing(session: ReadSession) -> tuple[Mapping[str, int
     """How many consents were in force when they were last counted, and when that was."""
     figure = await load_figure(session, CONSENTS)
     counts: dict[str, int] = {}
-    for each in figure.numbers if figure is not None else ():
-        if each["state"] == State.IN_FORCE:
-            counts[each["processing"]] = counts.get(each["processing"], 0) + each["number"]
+    for count in figure.numbers if figure is not None else ():
+        if count["state"] == State.IN_FORCE:
+            counts[count["processing"]] = counts.get(count["processing"], 0) + count["number"]
     return counts, figure.counted_at if figure is not None else None
 
 
@@ -79,15 +79,15 @@ async def _list(desk: Desk, _about: str, failed: FilledForm | None) -> Response:
         now = await session.now()
         register = await read_register(session, desk.caller.processings)
         counts, counted = await in_force_by_processing(session)
-        whole = desk.caller.processings is None
-        waiting = await load_waiting(session) if whole else []
+        unrestricted = desk.caller.processings is None
+        waiting = await load_waiting(session) if unrestricted else []
         names = await _names(session, {each.by for each in waiting})
     t = desk.t
     columns = [(t[name], False) for name in ("processing", "purpose", "paragraph", "status", "version")]
     context = {
         "title": t["register"],
         "columns": [*columns, (t["in_force"], True)],
-        "rows": [_row(known, now, desk, counts if counted else None) for known in register.values()],
+        "rows": [_row(entry, now, desk, counts if counted else None) for entry in register.values()],
         "counted": moment(counted, desk.language) if counted is not None else "",
         "waiting": [await _gate(each, names, desk, failed) for each in waiting],
         "may_propose": desk.may(Scope.REGISTER_WRITE),
@@ -95,22 +95,22 @@ async def _list(desk: Desk, _about: str, failed: FilledForm | None) -> Response:
     return desk.page("console/register.html", Room.REGISTER, context, failed)
 
 
-def _row(known: Registered, now: datetime, desk: Desk, counts: Mapping[str, int] | None) -> list[Cell]:
-    record, facts, t = known.record, known.record.facts, desk.t
+def _row(entry: Registered, now: datetime, desk: Desk, counts: Mapping[str, int] | None) -> list[Cell]:
+    record, facts, t = entry.record, entry.record.facts, desk.t
     current = facts.version_at(now) or facts.versions[0]
-    told = record.version(current.number)
+    version = record.version(current.number)
     status, coming = facts.status_at(now), next((each for each in facts.versions if not each.in_force_at(now)), None)
-    warned = _warnings(known, told, now, desk)
+    warned = _warnings(entry, version, now, desk)
     to_come = ""
-    if known.waiting is not None:
-        to_come = f"{t['version_waits']} {known.waiting.version.facts.number}"
+    if entry.waiting is not None:
+        to_come = f"{t['version_waits']} {entry.waiting.version.facts.number}"
     elif coming is not None and coming.effective_from is not None:
         to_come = f"{t['version_to_come']} {coming.number}, {day(coming.effective_from, desk.language)}"
     number = counts.get(record.id, 0) if counts is not None else None
     return [
-        Cell(desk.named(told.name if told else {}) or record.id, record.id, href=address_of(desk, record.id)),
-        Cell(PURPOSE_WORDS[record.purpose][desk.language], _controllers(known, told, desk)),
-        _paragraph(known, desk),
+        Cell(desk.named(version.name if version else {}) or record.id, record.id, href=address_of(desk, record.id)),
+        Cell(PURPOSE_WORDS[record.purpose][desk.language], _controllers(entry, version, desk)),
+        _paragraph(entry, desk),
         Cell(
             STATUS_WORDS[status][desk.language],
             desk.joined(warned),
@@ -126,8 +126,8 @@ def address_of(desk: Desk, identifier: str) -> str:
     return desk.address(f"/console/register/{identifier}")
 
 
-def _paragraph(known: Registered, desk: Desk) -> Cell:
-    facts, t = known.record.facts, desk.t
+def _paragraph(entry: Registered, desk: Desk) -> Cell:
+    facts, t = entry.record.facts, desk.t
     if facts.is_exempt:
         return Cell("III", t["exempt"])
     if facts.rests_on_consent:
@@ -135,21 +135,21 @@ def _paragraph(known: Registered, desk: Desk) -> Cell:
     return Cell(SECRECY[facts.versions[-1].provider_kind].removeprefix("L32-3 "), t["forbidden"], "bad-text")
 
 
-def _controllers(known: Registered, version: VersionRecord | None, desk: Desk) -> str:
-    return listed(known.record.names_of(version), desk.language.value) if version else known.record.controller
+def _controllers(entry: Registered, version: VersionRecord | None, desk: Desk) -> str:
+    return listed(entry.record.names_of(version), desk.language.value) if version else entry.record.controller
 
 
-def _warnings(known: Registered, version: VersionRecord | None, now: datetime, desk: Desk) -> list[str]:
+def _warnings(entry: Registered, version: VersionRecord | None, now: datetime, desk: Desk) -> list[str]:
     if version is None:
         return []
-    found = warnings_of(known.record.purpose, version.facts, version.texts)
-    said = [desk.t[f"warning_{each.value}"] for each in found]
-    return [*said, desk.t["struck"]] if known.record.struck(version, now) else said
+    warnings = warnings_of(entry.record.purpose, version.facts, version.texts)
+    words = [desk.t[f"warning_{each.value}"] for each in warnings]
+    return [*words, desk.t["struck"]] if entry.record.struck(version, now) else words
 
 
 async def _names(session: ReadSession, ids: set[UUID]) -> dict[UUID, str]:
-    found = {each: await load_caller(session, each) for each in ids}
-    return {each: caller.name if caller is not None else str(each) for each, caller in found.items()}
+    callers = {each: await load_caller(session, each) for each in ids}
+    return {each: caller.name if caller is not None else str(each) for each, caller in callers.items()}
 
 
 async def _gate(each: GateProposal, names: Mapping[UUID, str], desk: Desk, failed: FilledForm | None) -> dict[str, Any]:
@@ -188,39 +188,39 @@ ProcessingPath = Annotated[str, Path(alias="id", max_length=100)]
 @open_to_all
 async def show_processing(identifier: ProcessingPath, desk: RegisterDesk) -> Response:
     """Show one processing."""
-    return await _one(desk, identifier, None)
+    return await _processing(desk, identifier, None)
 
 
-async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+async def _processing(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     identifier = about.partition(" ")[0]
     async with desk.visit.database.read() as session:
-        known = await known_to(session, desk, identifier)
+        entry = await known_to(session, desk, identifier)
         now = await session.now()
         counts, counted = await in_force_by_processing(session)
         struck = await load_invalidations(session, identifier)
-        versions = [*known.record.versions, *(each.version for each in known.proposals)]
+        versions = [*entry.record.versions, *(each.version for each in entry.proposals)]
         controllers = await load_controllers(session, sorted({one for each in versions for one in each.controllers}))
-        proposals = {each.version.facts.number: each for each in known.proposals}
-        by = {each.by for each in known.proposals} | {each.by for each in struck}
-        by |= {each.ruling.by for each in known.proposals if each.ruling}
+        proposals = {each.version.facts.number: each for each in entry.proposals}
+        by = {each.by for each in entry.proposals} | {each.by for each in struck}
+        by |= {each.ruling.by for each in entry.proposals if each.ruling}
         names = await _names(session, by)
-    shown = version_shown(known.record, now)
-    waiting, number = known.waiting, counts.get(identifier, 0) if counted is not None else None
+    shown = version_shown(entry.record, now)
+    waiting, number = entry.waiting, counts.get(identifier, 0) if counted is not None else None
     affected = affected_in_words(desk, identifier, counts, counted)
     context = {
         "title": desk.named(shown.name) or identifier,
         "identifier": identifier,
-        "facts": _facts(known, shown, now, desk, number, counted),
-        "warnings": _warnings(known, shown, now, desk),
-        "waiting": await _waiting(waiting, known, controllers, desk, names, affected, failed) if waiting else None,
-        "versions": _versions(known, proposals, names, desk),
+        "facts": _facts(entry, shown, now, desk, number, counted),
+        "warnings": _warnings(entry, shown, now, desk),
+        "waiting": await _waiting(waiting, entry, controllers, desk, names, affected, failed) if waiting else None,
+        "versions": _versions(entry, proposals, names, desk),
         "invalidations": _invalidations(struck, names, desk) if struck else None,
-        "compared": _side_by_side(known, controllers, desk),
-        "texts": _texts(known, waiting.version if waiting is not None else shown, controllers, now, desk),
+        "compared": _side_by_side(entry, controllers, desk),
+        "texts": _texts(entry, waiting.version if waiting is not None else shown, controllers, now, desk),
         "texts_of": (waiting.version if waiting is not None else shown).facts.number,
-        "forms": [await form_of(each, desk, identifier, failed) for each in _acts(known, now)],
+        "forms": [await form_of(each, desk, identifier, failed) for each in _acts(entry, now)],
         "propose": desk.address(f"/console/register/{identifier}/new")
-        if desk.may(Scope.REGISTER_WRITE) and known.record.facts.status_at(now) is not Status.RETIRED and not waiting
+        if desk.may(Scope.REGISTER_WRITE) and entry.record.facts.status_at(now) is not Status.RETIRED and not waiting
         else "",
     }
     return desk.page("console/processing.html", Room.REGISTER, context, failed)
@@ -234,31 +234,31 @@ async def known_to(session: ReadSession, desk: Desk, identifier: str) -> Registe
 
     """
     named = desk.caller.may_ask_about(identifier)
-    known = (await read_register(session, [identifier])).get(identifier) if named else None
-    if known is None:
+    entry = (await read_register(session, [identifier])).get(identifier) if named else None
+    if entry is None:
         raise NotFoundError
-    return known
+    return entry
 
 
-def _acts(known: Registered, now: datetime) -> list[ConsoleAct]:
-    status = known.record.facts.status_at(now)
+def _acts(entry: Registered, now: datetime) -> list[ConsoleAct]:
+    status = entry.record.facts.status_at(now)
     if status is Status.RETIRED:
-        return [_invalidate] if known.record.facts.rests_on_consent else []
+        return [_invalidate] if entry.record.facts.rests_on_consent else []
     can = {Status.ACTIVE: [_suspend], Status.SUSPENDED: [_resume]}.get(status, [])
-    return [*can, *([_invalidate] if known.record.facts.rests_on_consent else []), _retire]
+    return [*can, *([_invalidate] if entry.record.facts.rests_on_consent else []), _retire]
 
 
 def _facts(  # noqa: PLR0917 - what the page shows of a processing
-    known: Registered, shown: VersionRecord, now: datetime, desk: Desk, number: int | None, counted: datetime | None
+    entry: Registered, shown: VersionRecord, now: datetime, desk: Desk, number: int | None, counted: datetime | None
 ) -> list[tuple[str, str]]:
-    record, t, language = known.record, desk.t, desk.language
-    paragraph = _paragraph(known, desk)
+    record, t, language = entry.record, desk.t, desk.language
+    paragraph = _paragraph(entry, desk)
     rows = [
         (t["reference"], record.id),
         (t["status"], STATUS_WORDS[record.facts.status_at(now)][language]),
         (t["purpose"], PURPOSE_WORDS[record.purpose][language]),
         (t["paragraph"], f"{paragraph.text}, {paragraph.more}"),
-        (t["controllers"], _controllers(known, shown, desk)),
+        (t["controllers"], _controllers(entry, shown, desk)),
         (t["version"], str(shown.facts.number)),
         (t["registered"], moment(record.registered_at, language)),
     ]
@@ -271,7 +271,7 @@ def _facts(  # noqa: PLR0917 - what the page shows of a processing
 
 async def _waiting(  # noqa: PLR0917 - a proposal, and all that the page shows of it
     waiting: Proposal,
-    known: Registered,
+    entry: Registered,
     controllers: Mapping[str, ControllerRecord],
     desk: Desk,
     names: Mapping[UUID, str],
@@ -279,15 +279,15 @@ async def _waiting(  # noqa: PLR0917 - a proposal, and all that the page shows o
     failed: FilledForm | None,
 ) -> dict[str, Any]:
     version, first = waiting.version, waiting.version.facts.number == 1
-    last = known.record.versions[-1]
+    last = entry.record.versions[-1]
     changes = (
         version_changes(last.facts, version.facts, words_before=last.texts, words_after=version.texts)
         if not first
         else ()
     )
-    told = [in_words(known, each, controllers, desk) for each in (last, version)]
-    about = f"{known.record.id} {version.facts.number}"
-    ends = not first and version.facts.material and known.record.facts.rests_on_consent
+    wordings = [in_words(entry, each, controllers, desk) for each in (last, version)]
+    about = f"{entry.record.id} {version.facts.number}"
+    ends = not first and version.facts.material and entry.record.facts.rests_on_consent
     return {
         "number": version.facts.number,
         "first": first,
@@ -297,7 +297,7 @@ async def _waiting(  # noqa: PLR0917 - a proposal, and all that the page shows o
         "mine": waiting.by == desk.caller.id,
         "material": version.facts.material,
         "affected": affected if ends else desk.t["affects_nobody"],
-        "changes": changes_table(changes, told, desk) if changes else None,
+        "changes": changes_table(changes, wordings, desk) if changes else None,
         "forms": [await form_of(each, desk, about, failed) for each in (_approve, _reject)],
     }
 
@@ -311,24 +311,24 @@ def affected_in_words(desk: Desk, processing: str, counts: Mapping[str, int], co
 
 
 def in_words(
-    known: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], desk: Desk
+    entry: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], desk: Desk
 ) -> Mapping[str, str]:
     """The facts of a version, by their names, in the words of the record of GDPR art. 30."""
     who = [controllers[each] for each in version.controllers if each in controllers]
-    return Activity(known.record, version, Status.ACTIVE, who).row(desk.language)
+    return Activity(entry.record, version, Status.ACTIVE, who).row(desk.language)
 
 
-def changes_table(changes: Sequence[FieldChange], told: Sequence[Mapping[str, str]], desk: Desk) -> Table:
+def changes_table(changes: Sequence[FieldChange], wordings: Sequence[Mapping[str, str]], desk: Desk) -> Table:
     """The table of what differs between two versions, in the words of the record of GDPR art. 30 if it has some."""
     t = desk.t
     rows = [
         [
-            Cell(heading(each.field, desk)),
-            Cell(told[0].get(each.field) or plain(each.before, desk)),
-            Cell(told[-1].get(each.field) or plain(each.after, desk)),
-            Cell(t["yes" if each.material else "no"], css="warn-text" if each.material else ""),
+            Cell(heading(change.field, desk)),
+            Cell(wordings[0].get(change.field) or plain(change.before, desk)),
+            Cell(wordings[-1].get(change.field) or plain(change.after, desk)),
+            Cell(t["yes" if change.material else "no"], css="warn-text" if change.material else ""),
         ]
-        for each in changes
+        for change in changes
     ]
     return desk.table("changes_caption", ("what", "before", "after", "material"), rows)
 
@@ -352,9 +352,9 @@ def plain(value: object, desk: Desk) -> str:
     return str(value)
 
 
-def _versions(known: Registered, proposals: Mapping[int, Proposal], names: Mapping[UUID, str], desk: Desk) -> Table:
-    t, approved = desk.t, {each.facts.number: each for each in known.record.versions}
-    struck = {each.version: each.at for each in known.record.invalidations}
+def _versions(entry: Registered, proposals: Mapping[int, Proposal], names: Mapping[UUID, str], desk: Desk) -> Table:
+    t, approved = desk.t, {each.facts.number: each for each in entry.record.versions}
+    struck = {each.version: each.at for each in entry.record.invalidations}
     rows = []
     for number in sorted(proposals.keys() | approved.keys(), reverse=True):
         proposal = proposals.get(number)
@@ -401,32 +401,32 @@ def _kind_of(version: VersionRecord, desk: Desk) -> str:
     return desk.t["material_version" if version.facts.material else "minor_version"]
 
 
-def _side_by_side(known: Registered, controllers: Mapping[str, ControllerRecord], desk: Desk) -> Table:
+def _side_by_side(entry: Registered, controllers: Mapping[str, ControllerRecord], desk: Desk) -> Table:
     """The table of the last versions in the words of the record of GDPR art. 30; what differs stands out."""
-    versions = [*known.record.versions, *([known.waiting.version] if known.waiting and known.last_number > 1 else [])]
+    versions = [*entry.record.versions, *([entry.waiting.version] if entry.waiting and entry.last_number > 1 else [])]
     shown = sorted({each.facts.number: each for each in versions}.values(), key=lambda each: each.facts.number)
-    told = [in_words(known, each, controllers, desk) for each in shown[-_SIDE_BY_SIDE:]]
+    wordings = [in_words(entry, each, controllers, desk) for each in shown[-_SIDE_BY_SIDE:]]
     rows = []
     for name in COLUMNS:
-        cells = [each[name] for each in told]
+        cells = [each[name] for each in wordings]
         if any(cells) and name not in {"reference", "status", "registered_at", "version"}:
             css = "differs" if len(set(cells)) > 1 else ""
             rows.append([Cell(COLUMNS[name][desk.language]), *(Cell(each or "—", css=css) for each in cells)])
-    columns = [(desk.t["what"], False), *((f"{desk.t['version']} {each['version']}", False) for each in told)]
+    columns = [(desk.t["what"], False), *((f"{desk.t['version']} {each['version']}", False) for each in wordings)]
     return Table(desk.t["compared_caption"], columns, rows)
 
 
 def _texts(
-    known: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], now: datetime, desk: Desk
+    entry: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], now: datetime, desk: Desk
 ) -> list[tuple[ConsentText, str]]:
     """The text of the consent page as a person would see it now, in each language; empty if no consent is asked for."""
-    if not known.record.facts.rests_on_consent:
+    if not entry.record.facts.rests_on_consent:
         return []
     who = [who_is(controllers[each]) for each in version.controllers if each in controllers]
     if not who:
         return []
     policy = desk.services.deployment.policy
-    texts = consent_texts(known.record.purpose, who, version, policy)
+    texts = consent_texts(entry.record.purpose, who, version, policy)
     return with_dates(texts, policy.expiry(now, version.facts.consent_validity))
 
 
@@ -451,13 +451,13 @@ _APPROVED, _REJECTED = (partial(_ruled, approved=approved) for approved in (True
 @act(
     "approve",
     needs=Scope.REGISTER_APPROVE,
-    back=_one,
+    back=_processing,
     model=NewRuling,
     fields=(_REASON,),
     shape=_APPROVED,
 )
-async def _approve(session: WriteSession, asked: ActRequest) -> DoneAct:
-    desk, body = asked.desk, asked.body
+async def _approve(session: WriteSession, request: ActRequest) -> DoneAct:
+    desk, body = request.desk, request.body
     desk.caller.require_processing(body.processing)
     if await desk.services.journal.has_ended(desk.caller.id, desk.who.credential):  # a backup brought its key back
         raise CredentialEndedError
@@ -470,35 +470,35 @@ async def _approve(session: WriteSession, asked: ActRequest) -> DoneAct:
 
 _reject = add_act(replace(_approve, name="reject", shape=_REJECTED))
 _both = (_REASON, FormField("same_legal_person", Kind.CHECK))
-_approve_proposal = add_act(replace(_approve, name="approve_proposal", back=_list, fields=_both, whole=True))
+_approve_proposal = add_act(replace(_approve, name="approve_proposal", back=_list, fields=_both, unrestricted=True))
 _reject_proposal = add_act(replace(_approve_proposal, name="reject_proposal", fields=(_REASON,), shape=_REJECTED))
 
 
-def _given(status: Status, _about: str, body: dict[str, Any]) -> dict[str, Any]:
+def _with_status(status: Status, _about: str, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "status": status}
 
 
-async def _change(session: WriteSession, asked: ActRequest) -> DoneAct:
-    desk, status = asked.desk, asked.body.status
-    desk.caller.require_processing(asked.about)
-    made = await change_status(session, desk.caller, asked.about, status, desk.services.register_approval)
+async def _change(session: WriteSession, request: ActRequest) -> DoneAct:
+    desk, status = request.desk, request.body.status
+    desk.caller.require_processing(request.about)
+    made = await change_status(session, desk.caller, request.about, status, desk.services.register_approval)
     word = {Status.ACTIVE: "resume", Status.SUSPENDED: "suspend", Status.RETIRED: "retire"}[status]
     waits = isinstance(made, GateProposal)
-    return DoneAct(f"/console/register/{asked.about}", f"{word}_waits" if waits else word)
+    return DoneAct(f"/console/register/{request.about}", f"{word}_waits" if waits else word)
 
 
-_writes = partial(act, needs=Scope.REGISTER_WRITE, back=_one)
+_writes = partial(act, needs=Scope.REGISTER_WRITE, back=_processing)
 _suspend, _resume, _retire = (
-    _writes(name, model=StatusBody, shape=partial(_given, status), grave=status is Status.RETIRED)(_change)
+    _writes(name, model=StatusBody, shape=partial(_with_status, status), grave=status is Status.RETIRED)(_change)
     for name, status in (("suspend", Status.SUSPENDED), ("resume", Status.ACTIVE), ("retire", Status.RETIRED))
 )
 
 
-async def _dry_run(asked: ActRequest) -> Mapping[str, Any]:
-    desk = asked.desk
-    desk.caller.require_processing(asked.about)
+async def _dry_run(request: ActRequest) -> Mapping[str, Any]:
+    desk = request.desk
+    desk.caller.require_processing(request.about)
     policy, database = desk.services.deployment.policy, desk.visit.database
-    counts = await preview_invalidation(database, policy, asked.about, asked.body.struck())
+    counts = await preview_invalidation(database, policy, request.about, request.body.struck())
     first = moment(counts.first_permit_at, desk.language) if counts.first_permit_at is not None else "—"
     rows = [
         (desk.t["dry_people"], desk.number(counts.people)),
@@ -516,7 +516,7 @@ async def _dry_run(asked: ActRequest) -> Mapping[str, Any]:
     preview=_dry_run,
     grave=True,
 )
-async def _invalidate(session: WriteSession, asked: ActRequest) -> DoneAct:
-    asked.desk.caller.require_processing(asked.about)
-    await invalidate_processing(session, asked.desk.caller, asked.about, asked.body.struck(), asked.body.reason)
-    return DoneAct(f"/console/register/{asked.about}", "invalidate")
+async def _invalidate(session: WriteSession, request: ActRequest) -> DoneAct:
+    request.desk.caller.require_processing(request.about)
+    await invalidate_processing(session, request.desk.caller, request.about, request.body.struck(), request.body.reason)
+    return DoneAct(f"/console/register/{request.about}", "invalidate")

@@ -93,9 +93,7 @@ def _flagged(days: Sequence[DayOfRuns], desk: Desk) -> Table:
     """How many consents were flagged on each of the last days."""
     t = desk.t
     rows = [
-        [Cell(day(each.last_started_at, desk.language)), Cell(desk.number(each.flagged))]
-        for each in days
-        if each.flagged
+        [Cell(day(run.last_started_at, desk.language)), Cell(desk.number(run.flagged))] for run in days if run.flagged
     ]
     return Table(t["flagged_caption"], [(t["day"], False), (t["flagged"], True)], rows)
 
@@ -106,7 +104,7 @@ def _lapses(read: Read[Any], seen: list[ConsentCount], now: datetime, desk: Desk
     if not any(number for _, number in months):
         return part("lapses", read, desk, empty=t["renewals_empty"])
     named = sorted({each.processing for each in seen})
-    by_one = {each: dict(lapses_of([one for one in seen if one.processing == each], now)) for each in named}
+    by_one = {each: dict(lapses_of([count for count in seen if count.processing == each], now)) for each in named}
     rows = [
         [
             Cell(month(each, desk.language)),
@@ -139,14 +137,14 @@ async def _due_rows(desk: Desk) -> AsyncIterator[str]:
         page = await _due_page(desk, page)
         rows = [
             [
-                each.subject.id if each.subject is not None else "",
-                each.subject.type if each.subject is not None else "",
-                each.flag.processing,
-                str(each.flag.consent),
-                each.state.value,
-                until(each.flag.expires_at, desk.language),
+                listed.subject.id if listed.subject is not None else "",
+                listed.subject.type if listed.subject is not None else "",
+                listed.flag.processing,
+                str(listed.flag.consent),
+                listed.state.value,
+                until(listed.flag.expires_at, desk.language),
             ]
-            for each in page.items
+            for listed in page.items
         ]
         yield as_csv(rows).removeprefix("\ufeff")
         if page.next_after is None:
@@ -213,10 +211,10 @@ async def _proof(session: ReadSession, desk: Desk, now: datetime) -> list[tuple[
             (t["log_signed"], moment(head.signed_at, desk.language)),
             *rows,
         ]
-    said = t[f"anchors_{standing.value}"]
+    anchoring = t[f"anchors_{standing.value}"]
     if standing is Anchoring.ANCHORED:
-        said = f"{said} {desk.number(anchored.size or 0)}"
-    return [*rows, (t["log_anchors"], said)]
+        anchoring = f"{anchoring} {desk.number(anchored.size or 0)}"
+    return [*rows, (t["log_anchors"], anchoring)]
 
 
 @router.get("/console/report/month")
@@ -227,13 +225,13 @@ async def month_file(desk: ReportDesk, month: Month, form: Literal["html", "csv"
     async with desk.visit.database.read() as session:
         if date(year, number, 1) > (await session.now()).astimezone(PARIS).date():
             raise NotFoundError
-        told, staff = await read_report(session, desk.services.deployment.policy, date(year, number, 1))
+        report, staff = await read_report(session, desk.services.deployment.policy, date(year, number, 1))
     name = f"{desk.t['file_of_report']}-{month}.{form}"
     if form == "html":
-        return saved(report_document(told, staff, desk.language), "text/html", name)
+        return saved(report_document(report, staff, desk.language), "text/html", name)
     if form == "csv":
-        return saved(report_csv(told, desk.language), "text/csv", name)
-    return saved(report_json(told, staff), "application/json", name)
+        return saved(report_csv(report, desk.language), "text/csv", name)
+    return saved(report_json(report, staff), "application/json", name)
 
 
 @router.get("/console/report/record.csv")
@@ -270,11 +268,11 @@ _IS_SAID: Final = re.compile(r"(sceau: |The log does not state this bundle)")
     back=_report,
     model=NewBundle,
     fields=(FormField("since", Kind.DATE), FormField("until", Kind.DATE), FormField("processing", most=100)),
-    whole=True,
+    unrestricted=True,
 )
-async def _bundle(session: WriteSession, asked: ActRequest) -> DoneAct:
+async def _bundle(session: WriteSession, request: ActRequest) -> DoneAct:
     """Have `sceau proof bundle` make a bundle, and send what it writes: the browser shows the progress."""
-    desk, wanted = asked.desk, asked.body
+    desk, wanted = request.desk, request.body
     if max(wanted.since or date.min, wanted.until or date.min) >= _FAR:
         raise UnfitError({"until": desk.t["bundle_reversed"]})
     until = wanted.until + timedelta(days=1) if wanted.until is not None else None  # the day that is named counts
@@ -287,8 +285,8 @@ async def _bundle(session: WriteSession, asked: ActRequest) -> DoneAct:
         raise UnfitError({"": desk.t["bundle_empty"]}) from None
     if DOWNLOADS.is_busy:
         raise UnfitError({"": desk.t["bundle_busy"]})
-    said = {"since": wanted.since, "until": wanted.until, "processing": wanted.processing}
-    detail = {name: str(value) for name, value in said.items() if value is not None}
+    chosen = {"since": wanted.since, "until": wanted.until, "processing": wanted.processing}
+    detail = {name: str(value) for name, value in chosen.items() if value is not None}
     await record_act(session, ActKind.BUNDLE_MADE, desk.caller.id, detail=detail)
     options = {"--since": wanted.since, "--until": until, "--processing": wanted.processing}
     words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
@@ -362,7 +360,7 @@ async def _read_while_written(file: IO[bytes], words: Sequence[str]) -> AsyncGen
     """Start the command, have its output written to the file, and yield what is there until the command has ended."""
     line = (sys.executable, "-P", "-c", _BUNDLING, "proof", "bundle", "--stated", "--output", "-", *words)
     environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-    making = DOWNLOADS.making = asyncio.create_task(_made(line, file, environment))
+    making = DOWNLOADS.making = asyncio.create_task(_run(line, file, environment))
     place = 0
     try:
         while True:
@@ -379,7 +377,7 @@ async def _read_while_written(file: IO[bytes], words: Sequence[str]) -> AsyncGen
         await asyncio.wait([making])
 
 
-async def _made(line: Sequence[str], file: IO[bytes], environment: Mapping[str, str]) -> None:
+async def _run(line: Sequence[str], file: IO[bytes], environment: Mapping[str, str]) -> None:
     """Run the command, and write its output to the file.
 
     The command writes to a pipe: in a file it would go back and correct sizes that were read already.
@@ -393,12 +391,12 @@ async def _made(line: Sequence[str], file: IO[bytes], environment: Mapping[str, 
         running = await asyncio.create_subprocess_exec(
             *line, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
         )
-        written, told = cast("tuple[asyncio.StreamReader, asyncio.StreamReader]", (running.stdout, running.stderr))
+        written, errors = cast("tuple[asyncio.StreamReader, asyncio.StreamReader]", (running.stdout, running.stderr))
         while piece := await written.read(_PIECE):
             file.write(piece)
             file.flush()
         if await running.wait() != 0:
-            why = (await told.read()).decode(errors="replace").strip().rpartition("\n")[2]
+            why = (await errors.read()).decode(errors="replace").strip().rpartition("\n")[2]
             # The command's own sentence names no person; the last line of any other output might.
             log.error("a bundle could not be made", status=running.returncode, why=why if _IS_SAID.match(why) else "")
             raise BundleFailedError

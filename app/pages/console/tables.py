@@ -47,10 +47,10 @@ def bar_chart(title: str, rows: Sequence[Row], *, label: int = 92) -> dict[str, 
     most = max((number for _, number, _, _ in rows), default=0) or 1
     room = WIDTH - label - _CHART_NUMBER
     bars = []
-    for place, (name, number, said, series) in enumerate(rows):
+    for place, (name, number, text, series) in enumerate(rows):
         width = max(round(number / most * room, 2), 1.0) if number else 0.0  # a number above 0 is always visible
         drawn = {"x": float(label), "width": width, "series": series, "end": round(label + width + 6, 2)}
         top, base = place * _ROW + (_ROW - _BAR) // 2, place * _ROW + 15
-        bars.append({**drawn, "label": name, "said": said, "y": top, "text_y": base})
+        bars.append({**drawn, "label": name, "said": text, "y": top, "text_y": base})
     size = {"width": WIDTH, "height": len(rows) * _ROW + 2, "start": label, "thick": _BAR}
     return {**size, "title": title, "bars": bars}
