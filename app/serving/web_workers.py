@@ -44,8 +44,8 @@ class WebServer(uvicorn.Server):
         """Accept those who wait, for a second at most, then stop accepting, and end as uvicorn does."""
         waiting = select.poll()
         for server in self.servers:
-            for each in server.sockets:
-                waiting.register(each.fileno(), select.POLLIN)
+            for listener in server.sockets:
+                waiting.register(listener.fileno(), select.POLLIN)
         until = time.monotonic() + _ACCEPTS_SECONDS
         while waiting.poll(0) and time.monotonic() < until:  # noqa: ASYNC110 - the kernel knows, and sets no event
             await asyncio.sleep(0)  # the loop accepts
@@ -178,8 +178,8 @@ class WebWorkers(Multiprocess):
         """Tell the workers to stop, and leave it to them when to stop accepting: each has the sockets too."""
         self._stopping()
         super().terminate_all()
-        for each in self.sockets:
-            each.close()
+        for listener in self.sockets:
+            listener.close()
 
     def join_all(self) -> None:
         """Wait for the workers; a second Ctrl-C meanwhile ends them at once."""

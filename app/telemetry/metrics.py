@@ -192,16 +192,16 @@ class Watched:
         """Read it with `read`."""
         self._metric = metric
         self._read = read
-        self._told = 0.0
+        self._reported = 0.0
 
     def settle(self) -> None:
         """Hand on the number as it is, or by how much it has grown."""
         number = self._read()
         if isinstance(self._metric, Gauge):
             self._metric.set(number)
-        elif number > self._told:
-            self._metric.inc(number - self._told)
-            self._told = number
+        elif number > self._reported:
+            self._metric.inc(number - self._reported)
+            self._reported = number
 
 
 class WatchedCounts:
@@ -211,13 +211,13 @@ class WatchedCounts:
         """Read them from `counts`."""
         self._counter = counter
         self._counts = counts
-        self._told: dict[tuple[str, ...], int] = {}
+        self._reported: dict[tuple[str, ...], int] = {}
 
     def settle(self) -> None:
         """Hand on by how much each has grown."""
         for words, number in list(self._counts.items()):
-            grown = number - self._told.get(words, 0)
-            self._told[words] = number
+            grown = number - self._reported.get(words, 0)
+            self._reported[words] = number
             self._counter.labels(*words).inc(grown)
 
 

@@ -50,7 +50,7 @@ def stopping_in_order(stopping: asyncio.Event, drain_seconds: float) -> Iterator
         yield
         return
     loop = asyncio.get_running_loop()
-    before = {each: signal.getsignal(each) for each in _SIGNALS}
+    before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
 
     def hand_on(number: int, frame: FrameType | None) -> None:
         handler = before[signal.Signals(number)]
@@ -67,13 +67,13 @@ def stopping_in_order(stopping: asyncio.Event, drain_seconds: float) -> Iterator
         if not again:
             say_stopping()
 
-    for each in _SIGNALS:
-        signal.signal(each, heard)
+    for signum in _SIGNALS:
+        signal.signal(signum, heard)
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 _EACH_SECONDS: Final = 0.5
