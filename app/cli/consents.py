@@ -89,7 +89,7 @@ async def _decided(session: "ReadSession", deployment: "Deployment", question: "
     from app.operations.decisions.from_database import evaluate_requests
     from app.operations.decisions.judging import answer
 
-    evaluated = await evaluate_requests(session, deployment.policy, [question.whole()])
+    evaluated = await evaluate_requests(session, deployment.policy, [question.as_request()])
     return answer(evaluated.decisions[0], uuid7(await session.now()))
 
 

@@ -308,7 +308,7 @@ async def find_delivery(session: ReadSession, endpoint: UUID, event: UUID) -> tu
     )
     made = await session.execute(attempts, {**key, "ref": row.subject_ref})
     return record_of(Delivery, row), [
-        Attempt(each.at, timedelta(milliseconds=each.took_ms), each.answer, each.error) for each in made
+        Attempt(attempt.at, timedelta(milliseconds=attempt.took_ms), attempt.answer, attempt.error) for attempt in made
     ]
 
 

@@ -501,8 +501,8 @@ async def _viewed(session: ReadSession, callers: Sequence[Caller]) -> list[Calle
     credentials = {each.id: [each.id, *(key.id for key in keys[each.id])] for each in callers}
     uses = await last_uses(session, [used for some in credentials.values() for used in some])
     return [
-        CallerView(each, keys[each.id], {used: uses[used] for used in credentials[each.id] if used in uses})
-        for each in callers
+        CallerView(caller, keys[caller.id], {used: uses[used] for used in credentials[caller.id] if used in uses})
+        for caller in callers
     ]
 
 

@@ -44,7 +44,7 @@ def from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[st
 
 
 def read_files(environment: Mapping[str, str], names: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the same, with a line for each variable that is wrong instead of an error for the first."""
+    """Return the values as `from_files` does, with a line for each wrong variable instead of an error for the first."""
     values: dict[str, Any] = {}
     errors: list[str] = []
     for variable, value in environment.items():

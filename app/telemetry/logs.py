@@ -110,7 +110,7 @@ def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def say_fault(error: BaseException) -> None:
-    """Print what ends a process and nobody foresaw to standard error: in the place of a traceback, and as logs do."""
+    """Print an unforeseen error that ends a process to standard error: in the place of a traceback, and as logs do."""
     sentence = "sceau: a fault of the program; its message is left out, which may hold what is secret"
     sys.stderr.write("\n  ".join([sentence, *describe(error, places=100)]) + "\n")
 

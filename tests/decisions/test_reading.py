@@ -24,7 +24,7 @@ MEMBERS = {"subject", "action", "resource", "context"}
 def read(body):
     """What is read, as the rules take it; None where the body is refused."""
     try:
-        return read_question(body, REF).whole()
+        return read_question(body, REF).as_request()
     except MalformedError:
         return None
 
@@ -108,8 +108,8 @@ def batch(body):
     except (MalformedError, TooLargeError):
         return None
     if not isinstance(request, Batch):
-        return request.whole()
-    return [None if isinstance(each, BadItem) else each.whole() for each in request.items]
+        return request.as_request()
+    return [None if isinstance(each, BadItem) else each.as_request() for each in request.items]
 
 
 @given(st.lists(st.tuples(places.filter(bool), odd), max_size=3), st.sets(st.sampled_from(sorted(MEMBERS))))

@@ -346,7 +346,7 @@ def _tell_all(some: Iterable[Order], error: Exception) -> None:
 
 
 def _let_in_again(authenticated: Authenticated | None, caller_id: UUID) -> Caller:
-    """The caller found, if it is the one that was let in: an identity may belong to another caller by now.
+    """The caller that authenticated, if the route let in the same one: an identity may be another caller's by now.
 
     Raises:
         UnauthorizedError: the credential is not in force any more.

@@ -97,7 +97,7 @@ class Pending(Struct, frozen=True):
 
     request: RequestHead
     credential: str | None
-    read: Question | Batch | None
+    parsed: Question | Batch | None
     wrong: MalformedError | TooLargeError | None = None
 
     def __repr__(self) -> str:
@@ -147,20 +147,20 @@ class DecisionEndpoint:
         """
         credential = bearer_of(request.authorization)
         try:
-            read = self._read(request, body)
+            parsed = self._parse(request, body)
         except (MalformedError, TooLargeError) as wrong:
             return Pending(request, credential, None, wrong)
         if not self._waits and credential and credential.isascii():
             digest = key_digest(credential)
-            if isinstance(read, Question) and (recalled := self._recalled(request, digest, read)) is not None:
+            if isinstance(parsed, Question) and (recalled := self._recalled(request, digest, parsed)) is not None:
                 return recalled
-            answered = answer_at_once(self._point, digest, _questions_of(read))
+            answered = answer_at_once(self._point, digest, _questions_of(parsed))
             if answered is not None:
                 self._services.unknown_keys.passed(digest)
-                reply, worded = self._reply(request, answered, read)
+                reply, worded = self._reply(request, answered, parsed)
                 self.wording.sent(worded)
                 return reply
-        return Pending(request, credential, read)
+        return Pending(request, credential, parsed)
 
     def lasting(self, digest: bytes, question: Question) -> Lasting | None:
         """The answer that a caller may hold and give again; None if the caller has to ask each time.
@@ -197,34 +197,34 @@ class DecisionEndpoint:
             DatabaseUnavailableError: the database is away and the credential was never seen.
 
         """
-        if pending.wrong is not None or pending.read is None:
+        if pending.wrong is not None or pending.parsed is None:
             await refuse_strangers(self._services, pending.credential)
             raise pending.wrong or MalformedError("The request is not as it should be.")
         try:
-            return await self._finish(pending, pending.read)
+            return await self._finish(pending, pending.parsed)
         except (DatabaseUnavailableError, IssuerUnavailableError):
             self.wording.nobody()
             raise
 
-    async def _finish(self, pending: Pending, read: Question | Batch) -> tuple[Reply, str | None]:
+    async def _finish(self, pending: Pending, parsed: Question | Batch) -> tuple[Reply, str | None]:
         credential = await credential_of(self._services, pending.credential)
-        answered = _of_somebody(await answer_questions(self._point, credential, _questions_of(read)))
+        answered = _of_somebody(await answer_questions(self._point, credential, _questions_of(parsed)))
         self._services.unknown_keys.passed(credential.digest)
-        reply, worded = await self._committed(pending.request, read, credential, answered)
+        reply, worded = await self._committed(pending.request, parsed, credential, answered)
         self.wording.sent(worded)
         return reply, str(answered.caller.id) if answered.caller is not None else None
 
     async def _committed(
-        self, request: RequestHead, read: Question | Batch, credential: Credential, answered: AnsweredRequest
+        self, request: RequestHead, parsed: Question | Batch, credential: Credential, answered: AnsweredRequest
     ) -> tuple[Reply, Worded]:
         """Word the answer; if permits must be logged before they are given, commit their rows first.
 
         If the answer does not stand after that, it is judged once more, on facts read for it. A permit that stands
         under no committed row is not given: the question counts as one whose facts cannot be read.
         """
-        questions = _questions_of(read)
+        questions = _questions_of(parsed)
         for is_last in (False, True):
-            reply, worded = self._reply(request, answered, read)
+            reply, worded = self._reply(request, answered, parsed)
             if not worded.to_commit:
                 return reply, worded
             try:
@@ -240,7 +240,7 @@ class DecisionEndpoint:
             # Permits that need no row are looked at again, since time has passed.
             again = await answer_questions(self._point, credential, questions)
             answered = self.wording.withheld(_of_somebody(again))
-        return self._reply(request, answered, read)
+        return self._reply(request, answered, parsed)
 
     async def finish_or_refuse(self, pending: Pending, scope: Scope) -> Reply:
         """Answer a request of the connection and raise nothing; `scope` says where the request came from.
@@ -280,22 +280,22 @@ class DecisionEndpoint:
             loggable(request.request_id.decode("latin-1")),
         )
 
-    def _read(self, request: RequestHead, body: bytes) -> Question | Batch:
+    def _parse(self, request: RequestHead, body: bytes) -> Question | Batch:
         if not is_json(request.content_type):
             raise MalformedError("Send the request as application/json.")
         return read_question(body, self.refs) if request.path == SINGLE else read_batch(body, self.refs)
 
-    def _reply(self, request: RequestHead, answered: AnsweredRequest, read: Question | Batch) -> tuple[Reply, Worded]:
+    def _reply(self, request: RequestHead, answered: AnsweredRequest, parsed: Question | Batch) -> tuple[Reply, Worded]:
         """Word the answer; nothing of it is counted or logged before `Wording.sent`."""
         fields = quota_fields(answered.standing)
         if spans.tracer() is not None:
-            spans.note(span_attributes(answered, read))
-        if isinstance(read, Batch):
-            worded = self.wording.batch(answered, read)
+            spans.note(span_attributes(answered, parsed))
+        if isinstance(parsed, Batch):
+            worded = self.wording.batch(answered, parsed)
             return Reply(200, JSON, worded.body, fields), worded
         answer = answered.answers[0]
         if isinstance(answer, Judged):
-            worded = self.wording.single(answered, read, answer)
+            worded = self.wording.single(answered, parsed, answer)
             return _accepted(request, answer, worded.body, fields), worded
         if answer is Unanswered.NOT_ALLOWED:
             return reply_of(problem(403, "processing-not-allowed", NOT_ALLOWED)), Worded()
@@ -322,8 +322,8 @@ def _of_somebody(answered: AnsweredRequest) -> AnsweredRequest:
     return answered
 
 
-def _questions_of(read: Question | Batch) -> Sequence[Question]:
-    return [each for each in read.items if isinstance(each, Question)] if isinstance(read, Batch) else (read,)
+def _questions_of(parsed: Question | Batch) -> Sequence[Question]:
+    return [each for each in parsed.items if isinstance(each, Question)] if isinstance(parsed, Batch) else (parsed,)
 
 
 # Decisions answered where they arrive: in the parser's callback at the end of a request, without scope or task.

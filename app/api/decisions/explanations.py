@@ -90,7 +90,7 @@ async def post_explanation(
     except MalformedError as error:
         raise InvalidRequestError(error.fields) from None
     caller.require_processing(request.action.name)
-    question = question_of(request, deployment.pseudonyms.locator).whole()
+    question = question_of(request, deployment.pseudonyms.locator).as_request()
     async with database.write() as session:
         explanation = await explain_decision(
             session, deployment.policy, caller, question, at=request.at, known_at=request.known_at

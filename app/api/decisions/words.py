@@ -107,10 +107,10 @@ _BEFORE_THE_REGISTER: Final = frozenset({Reason.LAW_VERSION_NOT_HELD, Reason.UNK
 """Reasons that are given although the processing may not be registered: its id is then whatever the caller wrote."""
 
 
-def span_attributes(answered: AnsweredRequest, read: Question | Batch) -> Mapping[str, Value]:
+def span_attributes(answered: AnsweredRequest, parsed: Question | Batch) -> Mapping[str, Value]:
     """The span attributes of one answered request."""
     judged = [each for each in answered.answers if isinstance(each, Judged)]
-    if isinstance(read, Batch):
+    if isinstance(parsed, Batch):
         permits = sum(each.shape.permitted for each in judged)
         return {"sceau.decision.questions": len(answered.answers), "sceau.decision.permits": permits}
     if not judged:
@@ -121,7 +121,7 @@ def span_attributes(answered: AnsweredRequest, read: Question | Batch) -> Mappin
         "sceau.decision.reason": decision.reason.value,
     }
     if decision.reason not in _BEFORE_THE_REGISTER:
-        attributes["sceau.decision.processing"] = read.processing
+        attributes["sceau.decision.processing"] = parsed.processing
     return attributes
 
 

@@ -58,7 +58,7 @@ def _holds_nul(value: Any) -> bool:  # noqa: ANN401 - any JSON value
 
 
 def _reason(message: str) -> str:
-    """What jiter says, without what it quotes from the body."""
+    """The reason that jiter gives, without what it quotes from the body."""
     if message.startswith("Detected duplicate key"):
         return "An object has two members of one name."
     if message.startswith("recursion limit"):

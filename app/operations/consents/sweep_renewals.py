@@ -318,7 +318,7 @@ def _beside(by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[
 def _with_events(
     flagged: Sequence[Said], orders: Mapping[bytes, int], at: Mapping[bytes, datetime], processing: str
 ) -> list[Said]:
-    """Return the same, with its ledger event for each but notices, in the next places of its subject's ledger."""
+    """Return the flags, each but a notice with its ledger event, in the next places of its subject's ledger."""
     following = dict(orders)
     complete = []
     for item in flagged:

@@ -90,7 +90,7 @@ async def stand_after_waiting(
 
 
 def _counted(point: DecisionPoint, recalled: Found) -> AnsweredRequest:
-    """Return what was found as answers, counted against the caller's quota."""
+    """Return what memory recalled as answers, counted against the caller's quota."""
     if recalled.caller is None:
         return AnsweredRequest(None, (), recalled.at)
     limits = point.primary.limits

@@ -359,7 +359,7 @@ async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and 
     records: Mapping[str, ProcessingRecord],
 ) -> tuple[datetime, float]:
     """Judge the questions in these places; return the database's time, and when it was asked for (CLOCK_BOOTTIME)."""
-    requests = [questions[place].whole() for place in places]
+    requests = [questions[place].as_request() for place in places]
     read = await read_facts(session, requests, records)
     for place, request, facts in zip(places, requests, read.of_each, strict=True):
         answers[place] = judge(request, facts, primary.by)
@@ -374,8 +374,8 @@ def _knows_exempt(primary: Primary, presented: Credential, questions: Sequence[Q
     """Return whether this caller is known, and one of its questions is about a processing known to be exempt."""
     caller = primary.known.caller(presented.digest, at)
     return caller is not None and any(
-        caller.may_ask_about(each.processing) and primary.known.exempt_processing(each.processing) is not None
-        for each in questions
+        caller.may_ask_about(question.processing) and primary.known.exempt_processing(question.processing) is not None
+        for question in questions
     )
 
 
@@ -398,4 +398,4 @@ def _answer_if_exempt(primary: Primary, caller: Caller, question: Question, at: 
         return Unanswered.UNKNOWABLE
     # Not before what is recorded as done: a suspension that this process has read binds it, even if a clock is behind.
     done = max((change.at for change in processing.changes), default=at)
-    return judge(question.whole(), Facts(processing, {}, max(at, done)), primary.by)
+    return judge(question.as_request(), Facts(processing, {}, max(at, done)), primary.by)

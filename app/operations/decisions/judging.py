@@ -160,7 +160,7 @@ class Question(Struct, frozen=True):
         # By name, all of them: a circumstance that the rules do not know is an error, and none can be left out.
         return DecisionRequest(subject=self.subject, participants=participants, **asdict(self.circumstances))
 
-    def whole(self) -> DecisionRequest:
+    def as_request(self) -> DecisionRequest:
         """Return the question as the rules take it, with all that the request says."""
         return self.request(self.participants() if self.participants is not None else None)
 

@@ -234,7 +234,7 @@ async def _state_settings(session: WriteSession, settings: Mapping[str, Any]) ->
 
 
 async def _state_what_stands(session: WriteSession) -> None:
-    """State what decides and has changed since it was last stated, no matter by whom or how."""
+    """State each row that decisions rest on and that differs from its last statement, whoever changed it and how."""
     for standing in await store.changed_since_stated(session, MOST):
         now = await session.now()
         await add_statement(session, uuid7(now), "standing", now, standing)
@@ -315,7 +315,7 @@ class _Claims:
 
 
 async def _entries(session: ReadSession, queued: Sequence[Waiting], claims: _Claims) -> list[tuple[Waiting, LogEntry]]:
-    """Return entries of what waits and is not in the log yet. A row of which none can be made stays queued."""
+    """Return an entry for each queued row that the log lacks. A row of which none can be made stays queued."""
     first = {(each.kind, each.id): each for each in reversed(queued)}
     entered = await store.entered_already(session, first)
     records = await store.records(session, [name for name in first if name not in entered])

@@ -65,7 +65,7 @@ async def export_subject(
     *,
     service: str,
 ) -> dict[str, Any]:
-    """Return all of it, as JSON-LD with members of our own added; record that it was handed out.
+    """Return all that is held about a person, as JSON-LD with members of our own; record that it was handed out.
 
     Args:
         session: where to read the rest, all of one instant (`at_once`).

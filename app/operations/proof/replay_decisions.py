@@ -54,7 +54,7 @@ class KnownThen:
 
 
 async def facts_of_then(session: ReadSession, vault: Vault, page: Sequence[LoggedDecision]) -> list[KnownThen | str]:
-    """Return what was known for each of some rows, in their order; a text instead where that is gone."""
+    """Return what each decision of a page was made on, in their order; a text instead where that is gone."""
     looked_at = [_opened(vault, row) for row in page]
     others = await events_known(session, {each for item in looked_at if isinstance(item, dict) for each in _ids(item)})
     # The log has the first half of a reference, which is random: no two people share it.
@@ -275,7 +275,7 @@ def _decided_again(
 
 
 def _as_known(record: ProcessingRecord | None, shape: Shape) -> ProcessingRecord | None:
-    """Return the register's entry as far as it was known."""
+    """Return the register's entry with the versions and changes that the decision knew."""
     if not shape.versions:
         return None
     if record is None or len(record.versions) < shape.versions or len(record.changes) < shape.changes:

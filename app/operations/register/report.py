@@ -58,8 +58,8 @@ class Activity:
         """Return its cells, by the names of `COLUMNS`; `language`: `fr` or `en`."""
         facts, more = self.version.facts, self.version.particulars
         recipients = [
-            ", ".join(part for part in (each.name, each.role, each.country) if part)
-            for each in sorted(facts.recipients)
+            ", ".join(part for part in (recipient.name, recipient.role, recipient.country) if part)
+            for recipient in sorted(facts.recipients)
         ]
         cells = {
             "name": _in(self.version.name, language),
@@ -136,8 +136,8 @@ class Activity:
             "dpv:hasTechnicalOrganisationalMeasure": cells["security"],
             "status": self.status.value,
             "transfers": [
-                {"country": each.country, "safeguards": each.safeguards}
-                for each in sorted(self.version.facts.transfers)
+                {"country": transfer.country, "safeguards": transfer.safeguards}
+                for transfer in sorted(self.version.facts.transfers)
             ],
         }
         return {name: value for name, value in members.items() if value not in ("", [], {})}

@@ -43,7 +43,7 @@ class ReachableOnes:
 
 
 async def whom_to_reach(session: ReadSession) -> list[Reachable]:
-    """Return the controllers of what people were ever asked about, as named today, each once, in order of ids."""
+    """Return the controllers of each processing ever asked about, as named today, each once, in order of ids."""
     now = await session.now()
     contacts: dict[str, list[str]] = {}
     for record in (await load_processings(session)).values():

@@ -49,21 +49,21 @@ class ExemptFacts(msgspec.Struct, frozen=True):
 
 
 async def read_kept(session: ReadSession) -> ExemptFacts:
-    """Read what the file is to hold."""
+    """Read the facts that the file is to hold."""
     at = await session.instant()
     callers = {digest.hex(): authenticated for digest, authenticated in (await list_by_key(session)).items()}
     records = await load_processings(session)
     return ExemptFacts(at, callers, tuple(each.facts for each in records.values() if each.facts.is_exempt))
 
 
-def write_file(path: Path, kept: ExemptFacts, vault: Vault) -> None:
+def write_file(path: Path, facts: ExemptFacts, vault: Vault) -> None:
     """Replace the file by this one, sealed.
 
     Raises:
         OSError: it cannot be written.
 
     """
-    put_whole(path, vault.seal_apart(_SEALED_FOR, msgspec.json.encode(kept)))
+    put_whole(path, vault.seal_apart(_SEALED_FOR, msgspec.json.encode(facts)))
 
 
 def read_file(path: Path, vault: Vault) -> ExemptFacts:
@@ -83,31 +83,31 @@ def read_file(path: Path, vault: Vault) -> ExemptFacts:
         raise OutageFileError("another version of Sceau wrote it") from None
 
 
-def remember(kept: ExemptFacts, known: LastKnown, now: datetime) -> None:
+def remember(facts: ExemptFacts, known: LastKnown, now: datetime) -> None:
     """Treat what the file holds as known, for an outage that has lasted since it was written.
 
     Raises:
         OutageFileError: it is too old, or of the future.
 
     """
-    if not -timedelta(minutes=1) <= now - kept.at <= LONGEST_AGE:
-        raise OutageFileError(f"it is of {kept.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: at most a day is trusted")
+    if not -timedelta(minutes=1) <= now - facts.at <= LONGEST_AGE:
+        raise OutageFileError(f"it is of {facts.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: at most a day is trusted")
     known.away()
-    _take_as_known(kept, known, boot_seconds())
+    _take_as_known(facts, known, boot_seconds())
 
 
-def _take_as_known(kept: ExemptFacts, known: LastKnown, began: float) -> None:
-    """Treat as known what a read found that began at that time (CLOCK_BOOTTIME)."""
-    for digest, authenticated in kept.callers.items():
+def _take_as_known(facts: ExemptFacts, known: LastKnown, began: float) -> None:
+    """Treat as known the facts of a read; `began`: when that read began (CLOCK_BOOTTIME)."""
+    for digest, authenticated in facts.callers.items():
         known.remember_caller(bytes.fromhex(digest), authenticated, began)
-    for processing in kept.processings:
+    for processing in facts.processings:
         known.remember_processing(processing.id, processing, began)
     known.settle()
 
 
 @dataclass(frozen=True, slots=True)
 class ExemptKnowledge:
-    """Keeps what exempt purposes need known to this process, and in the outage file where `path` says one.
+    """What exempt purposes need, kept known to this process and, where `path` is given, in the outage file.
 
     `reads` opens sessions on the primary. `feed` is this process's own; None in strict mode.
     """
@@ -141,16 +141,16 @@ class ExemptKnowledge:
         since, began = self.known.forgettings, boot_seconds()
         try:
             async with self.reads.read() as session:
-                kept = await read_kept(session)
+                facts = await read_kept(session)
         except DatabaseUnavailableError:
             return False
         if self.known.forgettings != since:
             return False
         self.known.is_back()
-        _take_as_known(kept, self.known, began)
+        _take_as_known(facts, self.known, began)
         if self.path is not None:
             try:
-                await asyncio.to_thread(write_file, self.path, kept, self.vault)
+                await asyncio.to_thread(write_file, self.path, facts, self.vault)
             except OSError as error:  # it keeps nothing from being answered
                 log.error("the outage file cannot be written", why=error.strerror)  # noqa: TRY400 - the cause says no more
         return True

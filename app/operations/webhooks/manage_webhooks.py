@@ -86,7 +86,7 @@ async def new_secret(
 
 
 async def signing_keys(session: ReadSession, deployment: Deployment, endpoint: UUID, now: datetime) -> SigningKeys:
-    """Return all that signs for an endpoint at an instant.
+    """Return the keys and secrets that sign for an endpoint at an instant.
 
     Raises:
         VaultError: the master key that wraps one of them is not held.

@@ -216,17 +216,17 @@ def shown_fields(
     }
     return [
         {
-            **{name: getattr(each, name) for name in ("name", "kind", "most", "required")},
-            "choices": offered[each.name],
-            "id": f"{prefix}-{each.name}",
-            "label": labels[each.word or each.name],
-            "help": helps.get(each.word or each.name, ""),
-            "value": sent.get(each.name, ""),
-            "error": errors.get(each.name, ""),
+            **{name: getattr(form_field, name) for name in ("name", "kind", "most", "required")},
+            "choices": offered[form_field.name],
+            "id": f"{prefix}-{form_field.name}",
+            "label": labels[form_field.word or form_field.name],
+            "help": helps.get(form_field.word or form_field.name, ""),
+            "value": sent.get(form_field.name, ""),
+            "error": errors.get(form_field.name, ""),
             "boxes": [
-                (f"{each.name}.{value}", label, sent.get(f"{each.name}.{value}") == _CHECKED)
-                for value, label in offered[each.name]
+                (f"{form_field.name}.{value}", label, sent.get(f"{form_field.name}.{value}") == _CHECKED)
+                for value, label in offered[form_field.name]
             ],
         }
-        for each in fields
+        for form_field in fields
     ]
