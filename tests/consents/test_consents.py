@@ -241,3 +241,21 @@ def test_a_decision_that_permits_less_is_confirmed_like_a_withdrawal(api, narrow
     assert not narrowed
     api.decide("alice", "ads", **second)
     assert bool(narrowed) == confirmed
+
+
+def test_a_grant_that_replaces_none_is_not_confirmed_like_a_withdrawal(api, narrowed):
+    """A grant of fewer elements than a consent that was withdrawn is not confirmed like a withdrawal."""
+    api.register("ads")
+    api.decide("alice", "ads")
+    api.withdraw("alice", "ads")
+    narrowed.clear()
+    api.decide("alice", "ads", elements=["content"])
+    assert not narrowed
+
+
+@pytest.mark.parametrize(("band", "confirmed"), [("adult", False), ("minor_15_plus", True)])
+def test_a_minors_grant_is_confirmed_like_a_withdrawal(api, narrowed, band, confirmed):
+    """A grant that says that the person is a minor is confirmed like a withdrawal: other consents may fall with it."""
+    api.register("ads")
+    consent = api.decide("alice", "ads", capacity={"age_band": band, "given_by": "self"})
+    assert (consent["state"], bool(narrowed)) == ("in_force", confirmed)

@@ -168,6 +168,15 @@ def test_a_withdrawal_says_whether_anybody_was_known(pip):
     assert pip.withdraw("l", "stats")["matched"] is True
 
 
+@pytest.mark.parametrize(("processings", "matched"), [(["ads"], True), (["ads", "stats"], True), (["stats"], False)])
+def test_a_withdrawal_says_whether_anybody_was_known_to_its_caller(pip, processings, matched):
+    """A caller limited to processings is told whether its subject had consented to any of these."""
+    name = f"known-to-{'-'.join(processings)}"
+    pip.decide(name, "ads")
+    limited = pip.with_key(pip.new_key("consents:write", processings=processings))
+    assert limited.withdraw(name, processings[-1])["matched"] is matched
+
+
 def test_every_entry_is_shown_by_its_id(pip):
     """Grants, withdrawals and closures are answered with ids, by which each is read; another id is 404."""
     granted = pip.decide("m", "ads")["id"]

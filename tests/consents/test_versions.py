@@ -55,6 +55,12 @@ def test_an_import_older_than_the_register_is_to_the_first_version(pip, alice):
     assert pip.decide(alice, "ads", collected_at="2025-12-10T09:00:00Z")["version"] == 1
 
 
+def test_a_refusal_is_to_the_version_in_force_whatever_notice_it_names(pip, alice):
+    """A refusal that names no version is to the one in force when it was made, even if it names an older notice."""
+    assert pip.decide(alice, "ads", "refused")["version"] == 2
+    assert pip.decide(alice, "ads", "refused", evidence={"notice_version": 1})["version"] == 2
+
+
 def test_a_named_version_is_kept(pip, alice):
     """A caller that says which version was shown is taken at its word."""
     assert pip.decide(alice, "ads", version=1)["state"] == "superseded"

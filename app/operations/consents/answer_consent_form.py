@@ -24,7 +24,7 @@ from app.ledger.identifiers import load_name
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
 from app.operations.consents.ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link, shown_digest
-from app.operations.consents.recorder import Collected, Withdrawal, record
+from app.operations.consents.recorder import Collected, PresentedPage, Withdrawal, record
 from app.operations.consents.sweep_renewals import DeclinedRenewal, decline_renewal
 from app.operations.service.deployment import Deployment, SubjectName
 from app.telemetry.metrics import build
@@ -224,6 +224,5 @@ def _collected(opened: OpenedLink, answer: _Said, capacity: dict[str, str]) -> C
         capacity=capacity,
         version=item.version,
         territory=link.territory,
-        presented_text=item.text(language).plain,
-        presented_page=answer.page(opened, item, language),
+        presented=PresentedPage(item.text(language).plain, answer.page(opened, item, language)),
     )

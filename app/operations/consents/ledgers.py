@@ -540,13 +540,14 @@ class RecordedCapacity:
     widens: bool
 
 
-def capacity_of(  # noqa: PLR0917 - a decision, and who takes it down
+def capacity_of(
     ledger: OpenLedger,
     deployment: Deployment,
     caller: Caller,
-    kind: EventKind,
     capacity: Mapping[str, Any] | None,
     at: datetime,
+    *,
+    is_grant: bool,
 ) -> RecordedCapacity:
     """Return what is recorded of who decided and of their age.
 
@@ -559,12 +560,12 @@ def capacity_of(  # noqa: PLR0917 - a decision, and who takes it down
         ledger: the person's.
         deployment: whose keys make a parent's reference.
         caller: who says it.
-        kind: the kind of the decision.
         capacity: as received.
         at: when it was decided.
+        is_grant: whether it is a grant.
 
     """
-    recorded, is_grant = without_parent_id(deployment, capacity), kind is EventKind.GRANTED
+    recorded = without_parent_id(deployment, capacity)
     is_older = makes_older(collection_of(None, recorded, text_known=True), ledger.events, at)
     is_beyond_it = caller.processings is not None and age_known(ledger.events, at) is not None
     if is_older and (is_beyond_it or (ledger.set_back and not is_grant)):

@@ -122,12 +122,22 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class PresentedPage:
+    """What Sceau's own page showed: the text that it made from the register, and the page without anything of a person.
+
+    Both are kept, and the evidence holds their hashes.
+    """
+
+    text: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
 class Collected:
     """What a caller says was collected. `evidence` and `capacity` hold the words of design section 4.
 
-    `presented_text`: the text that Sceau's own page made from the register and showed; it is kept, and the evidence
-    holds its hash. No API caller can set it, and only with it may a grant omit `collected_at`: the database's clock
-    times a press on the page. `presented_page`: that page without anything of the person, kept likewise. `historic`: a
+    `presented`: what Sceau's own page showed. No API caller can set it, and only with it may a grant omit
+    `collected_at`: the database's clock times a press on the page. `historic`: a
     row of an import. It keeps its date; a grant whose proof is incomplete, or whose text was not registered yet, is
     recorded with its text unknown and never permits (`unknown`). `until`: when the older system stopped deciding.
     `joint_form`: several people signed the form. `quiet`: receivers are not notified.
@@ -141,8 +151,7 @@ class Collected:
     version: int | None = None
     elements: frozenset[Element] | None = None
     collected_at: datetime | None = None
-    presented_text: str | None = None
-    presented_page: str | None = None
+    presented: PresentedPage | None = None
     territory: str = FRANCE
     historic: bool = False
     until: datetime | None = None
@@ -206,13 +215,15 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
     _check_asked(record, collected, ledger)
     refuse_own_parent(deployment, collected.capacity, known.own_references, "capacity.parent")
     when = _when(ledger, deployment, caller, collected)
-    if collected.kind is EventKind.GRANTED and record.facts.status_at(when.at) is Status.PROPOSED:
+    is_grant = collected.kind is EventKind.GRANTED
+    if is_grant and record.facts.status_at(when.at) is Status.PROPOSED:
         raise ProcessingNotApprovedError(field="processing")
     version = _version(record, collected, when.at)
     collected = _checked(collected, version, when, ledger, known)
-    capacity = capacity_of(ledger, deployment, caller, collected.kind, collected.capacity, when.at)
+    capacity = capacity_of(ledger, deployment, caller, collected.capacity, when.at, is_grant=is_grant)
     entry = _entry_of_grant(replace(collected, capacity=capacity.value), ledger, deployment, caller, version, when)
-    texts = tuple(text for text in (collected.presented_text, collected.presented_page) if text is not None)
+    presented = collected.presented
+    texts = (presented.text, presented.page) if presented is not None else ()
     return Recording(entry, capacity.widens, document_of(collected), texts)
 
 
@@ -241,8 +252,6 @@ def covers(entry: LedgerEntry, replaced: Sequence[ConsentEvent], standing: Stand
     def reach(event: ConsentEvent) -> tuple[frozenset[Element], datetime]:
         return covered(standing.grant_of(event), standing.processing), standing.expiry_of(event)
 
-    if not replaced:
-        return True
     elements, until = reach(entry.event)
     return all(old <= elements and end <= until for old, end in map(reach, replaced))
 
@@ -277,7 +286,7 @@ def _when(ledger: OpenLedger, deployment: Deployment, caller: Caller, collected:
         narrows = collected.kind is EventKind.REFUSED
         return time_of_history(ledger, caller, collected.collected_at, field="collected_at", narrows=narrows)
     if collected.kind is EventKind.GRANTED:
-        if collected.collected_at is None and collected.presented_text is None:
+        if collected.collected_at is None and collected.presented is None:
             raise CollectionTimeError("A grant says when it was collected.", field="collected_at")
         return time_of_grant(ledger, deployment, caller, collected.collected_at)
     return time_of_narrowing(ledger, deployment, caller, collected.collected_at, field="collected_at")
@@ -312,7 +321,7 @@ def _checked(
     So is every imported grant that might outlive a no: one recorded here before it, one of the very same instant, or an
     erasure by a name that the keys no longer find.
     """
-    if collected.kind is not EventKind.GRANTED or collected.presented_text is not None:
+    if collected.kind is not EventKind.GRANTED or collected.presented is not None:
         return collected
     check_started(version, when.at)
     erased = known.unfound_until is not None and when.at < known.unfound_until
@@ -382,11 +391,9 @@ def _entry_of_grant(  # noqa: PLR0917 - the parts of one entry, each from elsewh
 def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, Any], bool]:
     """Return the evidence as stated, or with the hash of the page's text; and whether the register holds the text."""
     evidence = collected.evidence
-    if collected.presented_text is not None:
-        shown = {"presented_text_sha256": text_digest(collected.presented_text).hex()}
-        if collected.presented_page is not None:
-            shown["presented_page_sha256"] = text_digest(collected.presented_page).hex()
-        return {**evidence, **shown}, True
+    if (shown := collected.presented) is not None:
+        text, page = text_digest(shown.text).hex(), text_digest(shown.page).hex()
+        return {**evidence, "presented_text_sha256": text, "presented_page_sha256": page}, True
     digest = evidence.get("presented_text_sha256")
     return dict(evidence), digest is not None and not collected.unknown and version.holds_text(digest)
 
@@ -440,7 +447,7 @@ def withdrawal(stated: Withdrawal, ledger: OpenLedger, deployment: Deployment, c
         when = time_of_history(ledger, caller, stated.received_at, field="received_at", narrows=True)
     else:
         when = time_of_narrowing(ledger, deployment, caller, stated.received_at, field="received_at")
-    capacity = capacity_of(ledger, deployment, caller, EventKind.WITHDRAWN, stated.capacity, when.at)
+    capacity = capacity_of(ledger, deployment, caller, stated.capacity, when.at, is_grant=False)
     return Recording(_withdrawal_entry(caller, ledger, replace(stated, capacity=capacity.value), when), capacity.widens)
 
 

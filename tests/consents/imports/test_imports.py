@@ -256,6 +256,65 @@ def test_a_grant_does_not_outrank_a_no_that_was_recorded_here(registered):
     assert reasons == ["consent_invalid", "consent_refused", "consent_in_force"]
 
 
+def _no(api, name, processing):
+    api.decide(name, processing, "refused")
+
+
+BESIDE = {
+    "a no recorded here": (lambda api, name: _no(api, name, "ads"), "unknown"),
+    "a grant recorded here": (lambda api, name: api.decide(name, "ads"), "stated"),
+    "a no to another processing": (lambda api, name: _no(api, name, "beside"), "stated"),
+    "an imported no of before": (lambda api, name: imported(api, row(1, name, "refused"), name="noes"), "stated"),
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_what_is_recorded_of_a_person_leaves_a_later_grant_proved_but_a_no_recorded_here(registered, alice, beside):
+    """An imported grant that is dated after a no recorded here is unknown; after anything else it counts as proved."""
+    if registered.call("GET", "/v1/processings/beside").status_code == 404:
+        registered.register("beside", purpose="statistics")
+    happens, is_proved = BESIDE[beside]
+    happens(registered, alice)
+    now = datetime.now(UTC)
+    answer = imported(registered, row(2, alice, at=now), name=beside.replace(" ", "-"), until=written(now))
+    assert [each["proof"] for each in answer["rows"]] == [is_proved]
+
+
+def test_a_grant_of_the_instant_of_a_no_is_unknown(registered, alice):
+    """An imported grant of the very instant of a no, which may be imported too, is unknown: the no stands."""
+    answer = imported(registered, row(1, alice, "refused"), row(2, alice), name="same-instant")
+    assert (answer["rows"][1]["proof"], registered.reason(alice, "ads")) == ("unknown", "consent_invalid")
+
+
+@pytest.mark.parametrize("given_by", ["both", "holder_of_parental_responsibility"])
+@pytest.mark.parametrize("left_out", [None, "parent", "parent_checked_how"])
+def test_a_parents_grant_is_proved_by_who_they_are_and_how_that_was_checked(registered, alice, given_by, left_out):
+    """An imported grant by a parent that does not say who they are, and how that was checked, is unknown."""
+    parent = {"parent": subject("dad"), "parent_checked_how": "identity_document"}
+    capacity = {"age_band": "under_15", "given_by": given_by}
+    capacity |= {name: value for name, value in parent.items() if name != left_out}
+    answer = imported(registered, row(1, alice, capacity=capacity))
+    assert answer["rows"][0]["proof"] == ("stated" if left_out is None else "unknown")
+
+
+def test_a_no_of_minutes_ago_keeps_its_date(registered, alice):
+    """An imported withdrawal from before a consent that was recorded just now leaves that consent in force."""
+    now = datetime.now(UTC)
+    registered.decide(alice, "ads")
+    recent = row(1, alice, "withdrawn", at=now - timedelta(minutes=1))
+    assert results(imported(registered, recent, name="minutes", until=written(now))) == ["recorded"]
+    assert registered.reason(alice, "ads") == "consent_in_force"
+
+
+@pytest.mark.parametrize("no", ["withdrawn", "refused"])
+def test_a_no_counts_though_a_link_closed_the_account_of_its_name(registered, alice, ali, no):
+    """An imported no from before a name was stated to be another's too counts for that person, and a grant does not."""
+    registered.decide(ali, "ads")
+    registered.decide(alice, "ads")
+    registered.link_names(ali, alice)
+    assert results(imported(registered, row(1, ali, no), row(2, ali))) == ["recorded", "refused"]
+
+
 def test_an_import_does_not_revive_an_erased_person(registered, alice):
     """Imported rows dated up to an erasure are refused, even after the person has consented anew."""
     registered.decide(alice, "ads")
