@@ -134,7 +134,7 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
     after = theirs
     for event in carried_over(mine.events):
         after = after.with_entries(_carried(caller, stated, by_id[event.id], after))
-    for processing in await _own_parent(session, deployment, stated, theirs):
+    for processing in await _own_parent(session, deployment, theirs):
         at = after.after_everything
         event = ConsentEvent(uuid7(at), EventKind.WITHDRAWN, processing, at, after.next_order)
         evidence = {"name": str(stated.id), "why": "the parent is this person"}
@@ -171,11 +171,9 @@ def _carried(caller: Caller, stated: KeptName, entry: LedgerEntry, after: OpenLe
     )
 
 
-async def _own_parent(
-    session: WriteSession, deployment: Deployment, stated: KeptName, theirs: OpenLedger
-) -> Sequence[str]:
+async def _own_parent(session: WriteSession, deployment: Deployment, theirs: OpenLedger) -> Sequence[str]:
     """Return the processings of consents whose parent bears one of the person's own names."""
-    own = await own_references(session, deployment, theirs, stated)
+    own = await own_references(session, deployment, theirs)
     live = (entry for entry in theirs.entries if entry.event.kind is EventKind.GRANTED)
     named = [entry.event.processing for entry in live if (entry.capacity or {}).get("parent_ref") in own]
     return sorted({each for each in named if each is not None})

@@ -27,7 +27,7 @@ from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError
 from app.db.session import WriteSession, uuid7
-from app.ledger.identifiers import KeptName, names_of
+from app.ledger.identifiers import names_of
 from app.ledger.link_store import keep_text, text_digest
 from app.ledger.projection import LedgerEntry, collection_of
 from app.operations.consents.ledgers import (
@@ -573,10 +573,9 @@ async def _own_names(
 
 
 async def own_references(
-    session: WriteSession, deployment: Deployment, ledger: OpenLedger, also: SubjectName | KeptName
+    session: WriteSession, deployment: Deployment, ledger: OpenLedger, also: SubjectName | None = None
 ) -> frozenset[str]:
     """Return the references that a person's names would have as a parent (hex); `also`: a name maybe not kept yet."""
-    kept = [*await names_of(session, ledger.ref), *([also] if isinstance(also, KeptName) else [])]
-    names = [SubjectName(each.type, deployment.vault.open(each.sealed)) for each in kept]
-    names += [also] if isinstance(also, SubjectName) else []
+    names = [SubjectName(each.type, deployment.vault.open(each.sealed)) for each in await names_of(session, ledger.ref)]
+    names += [also] if also is not None else []
     return frozenset(parent_reference(deployment, each).hex() for each in names)
