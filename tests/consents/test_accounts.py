@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, time, timedelta
 from functools import partial
 from threading import Event
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.core.article import PARIS
 from app.db.database import Database
 from app.jobs.tasks import exchange_keys
 from app.jobs.work import Work
@@ -19,7 +21,7 @@ from app.operations.service.rewrite_locators import rewrite_locators
 from tests.faults.service import eventually
 from tests.support.api import PSEUDONYM_KEY, processing, question, running, subject
 from tests.support.commands import run_command
-from tests.support.consents import grant
+from tests.support.consents import SIGNED, grant, written
 from tests.support.databases import administrator_url, new_database, rows
 from tests.support.decision_rows import logged_rows
 from tests.support.pools import in_a_pool
@@ -278,6 +280,29 @@ def test_a_key_is_taken_away_once_nobody_was_erased_lately_whom_it_alone_finds()
         days_pass(database)
         with running(database, pseudonym_key=NEW) as api:
             assert api.reason("alice", "ads") == "no_consent"
+
+
+def test_an_older_grant_is_unknown_while_a_key_may_not_find_who_was_erased():
+    """Where an exchanged key cannot find the erased, an imported grant of up to the day of the erasure is unknown."""
+    with new_database() as database:
+        with running(database) as api:
+            api.register("ads")
+            api.decide("alice", "ads")
+            api.erase("alice")
+        with running(database, pseudonym_key=f"{OLD},{NEW}") as api:
+            api.decide("bob", "ads")
+            _exchange(api)
+        days_pass(database)
+        [(day,)] = rows(database, "SELECT ended_at FROM subject_locator WHERE ended_at IS NOT NULL")
+        after = datetime.combine(day.astimezone(PARIS).date() + timedelta(days=1), time(), PARIS)
+        with running(database, pseudonym_key=NEW) as api:
+            sent = []
+            for name, at in (("alice", after - timedelta(seconds=1)), ("carol", after)):
+                row = grant(name, "ads", evidence=SIGNED)
+                sent.append({**row, "source_id": name, "at": written(at)})
+                del sent[-1]["collected_at"]
+            answer = api.ok("POST", "/v1/imports", {"import": "crm", "until": written(after), "rows": sent})
+            assert [each["proof"] for each in answer["rows"]] == ["unknown", "stated"]
 
 
 def test_a_closed_account_has_a_row_for_a_key_before_that_comes_in_front():
