@@ -264,13 +264,17 @@ def days_pass(database):
         )
 
 
+def _erased_under_the_old_key(database):
+    with running(database) as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+        api.erase("alice")
+
+
 def test_a_key_is_taken_away_once_nobody_was_erased_lately_whom_it_alone_finds():
     """A key that alone finds a recently erased person cannot be taken away until two days have passed."""
     with new_database() as database:
-        with running(database) as api:
-            api.register("ads")
-            api.decide("alice", "ads")
-            api.erase("alice")
+        _erased_under_the_old_key(database)
         with running(database, pseudonym_key=f"{OLD},{NEW}") as api:
             api.decide("bob", "ads")
             api.erase("bob")
@@ -285,10 +289,7 @@ def test_a_key_is_taken_away_once_nobody_was_erased_lately_whom_it_alone_finds()
 def test_an_older_grant_is_unknown_while_a_key_may_not_find_who_was_erased():
     """Where an exchanged key cannot find the erased, an imported grant of up to the day of the erasure is unknown."""
     with new_database() as database:
-        with running(database) as api:
-            api.register("ads")
-            api.decide("alice", "ads")
-            api.erase("alice")
+        _erased_under_the_old_key(database)
         with running(database, pseudonym_key=f"{OLD},{NEW}") as api:
             api.decide("bob", "ads")
             _exchange(api)

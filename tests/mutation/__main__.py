@@ -88,7 +88,7 @@ def _try_module(module: str, explained: set[str], place: Path) -> tuple[Counter[
     killers: dict[str, None] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for each, outcome in zip(left, pool.map(lambda one: _try(one, tests_of(one), killers), left), strict=True):
-            # Printed as it is mutants: a run that is ended early has mutants something out.
+            # Printed at once, so that a run that is ended early has shown something.
             if outcome is not Outcome.KILLED:
                 known = each.name in explained
                 survivors, unexplained = survivors + 1, unexplained + (not known)

@@ -51,7 +51,7 @@ def overview_page(
     """The context of `overview.html`.
 
     Args:
-        export: the contents of the export.
+        export: what is held about the person, as `export_subject` returns it.
         seals: makes the forms; it has the link, and the language of the page.
         operator: the name by which people know the service; None where the operator has set none.
         decisions_kept: for how long each decision is kept.

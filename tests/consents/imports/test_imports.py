@@ -39,8 +39,9 @@ def results(answer):
 
 @pytest.fixture(scope="module")
 def registered(shared):
-    """A service with a processing; each test uses names of its own."""
+    """A service with two processings; each test uses names of its own."""
     shared.register("ads")
+    shared.register("beside", purpose="statistics")
     return shared
 
 
@@ -256,28 +257,22 @@ def test_a_grant_does_not_outrank_a_no_that_was_recorded_here(registered):
     assert reasons == ["consent_invalid", "consent_refused", "consent_in_force"]
 
 
-def _no(api, name, processing):
-    api.decide(name, processing, "refused")
-
-
 BESIDE = {
-    "a no recorded here": (lambda api, name: _no(api, name, "ads"), "unknown"),
+    "a no recorded here": (lambda api, name: api.decide(name, "ads", "refused"), "unknown"),
     "a grant recorded here": (lambda api, name: api.decide(name, "ads"), "stated"),
-    "a no to another processing": (lambda api, name: _no(api, name, "beside"), "stated"),
+    "a no to another processing": (lambda api, name: api.decide(name, "beside", "refused"), "stated"),
     "an imported no of before": (lambda api, name: imported(api, row(1, name, "refused"), name="noes"), "stated"),
 }
 
 
 @pytest.mark.parametrize("beside", BESIDE)
-def test_what_is_recorded_of_a_person_leaves_a_later_grant_proved_but_a_no_recorded_here(registered, alice, beside):
+def test_only_a_no_recorded_here_makes_a_later_grant_unknown(registered, alice, beside):
     """An imported grant that is dated after a no recorded here is unknown; after anything else it counts as proved."""
-    if registered.call("GET", "/v1/processings/beside").status_code == 404:
-        registered.register("beside", purpose="statistics")
-    happens, is_proved = BESIDE[beside]
-    happens(registered, alice)
+    record, expected = BESIDE[beside]
+    record(registered, alice)
     now = datetime.now(UTC)
     answer = imported(registered, row(2, alice, at=now), name=beside.replace(" ", "-"), until=written(now))
-    assert [each["proof"] for each in answer["rows"]] == [is_proved]
+    assert [each["proof"] for each in answer["rows"]] == [expected]
 
 
 def test_a_grant_of_the_instant_of_a_no_is_unknown(registered, alice):
