@@ -350,7 +350,7 @@ def _dropped(database):
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_a_durable_permit_waits_no_longer_than_a_lease(database, cache):
     """While somebody locks the log, a permit under IV is 503 before the flush itself has failed."""
-    with running(database, decision_log="durable", cache=cache, lease=timedelta(seconds=0.2)) as api:
+    with running(database, decision_log="durable", cache=cache, lease=timedelta(seconds=2)) as api:
         api.register("ads")
         api.decide("alice", "ads")
         assert api.evaluate("alice", "ads")["decision"] is True

@@ -317,7 +317,7 @@ async def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
 
 def test_without_its_feed_a_replica_goes_by_what_it_read_last(database):
     """Without its feed, a process is bound in an outage by a suspension and a revocation that it learned from reads."""
-    lease = timedelta(seconds=0.2)
+    lease = timedelta(seconds=1)
     with running(database, lease=lease) as api, running(database, cache="strict", lease=lease) as other:
         key = other.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
         leaver = api.with_key(key["key"])

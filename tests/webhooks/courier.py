@@ -12,7 +12,7 @@ import psycopg
 
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
-from app.events.sender import Patience, Sender
+from app.events.sender import Sender
 from app.operations.webhooks.deliver_webhooks import Courier, dispatch_events, run_events
 from app.wiring.parts import deployment_of
 from tests.clients.scenes import Behaviour
@@ -23,7 +23,6 @@ from tests.webhooks.receivers import Receiver, listening
 
 SOURCE = "https://sceau.example.fr"
 LOOPBACK = AddressPolicy.parse("127.0.0.0/8")
-SHORT = Patience(connect=0.5, read=0.5, total=1.0)
 _Result = TypeVar("_Result")
 
 
@@ -87,7 +86,7 @@ class Post:
     async def courier(self, sender: Sender | None = None, **more: Any) -> AsyncIterator[Courier]:
         """A courier with a database pool of its own; nothing runs yet."""
         database = Database(self.database.app_url)
-        sending = sender or Sender(LOOPBACK, patience=SHORT)
+        sending = sender or Sender(LOOPBACK)
         deployment = deployment_of(settings_for(self.database))
         made = Courier(database, deployment, sending, SOURCE, chance=lambda: 0.0, look_again=0.02)
         try:

@@ -7,7 +7,7 @@ import pytest
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
 from app.events.sender import Sender
 from tests.support.certificates import self_signed
-from tests.webhooks.courier import LOOPBACK, SHORT
+from tests.webhooks.courier import LOOPBACK
 from tests.webhooks.receivers import answering, listening
 
 INTERNAL = (
@@ -82,7 +82,7 @@ def _post(url, policy, *answers):
 
     async def run():
         async with listening(answering(204)) as receiver:
-            sender = Sender(policy, patience=SHORT, resolver=resolver)
+            sender = Sender(policy, resolver=resolver)
             try:
                 outcomes = [
                     (await sender.post(url.format(port=receiver.port), {}, b"{}")).word
@@ -104,7 +104,7 @@ def test_a_name_that_resolves_to_loopback_is_not_connected_to():
 
 async def test_this_hosts_own_resolver_is_checked_too():
     """`localhost`, asked of the real resolver, is refused."""
-    sender = Sender(AddressPolicy(), patience=SHORT)
+    sender = Sender(AddressPolicy())
     try:
         assert (await sender.post("https://localhost:9/", {}, b"{}")).word == "forbidden_address"
     finally:
@@ -159,7 +159,7 @@ async def test_the_certificate_is_checked_against_the_name(tmp_path, host, word)
         return ["127.0.0.1"]
 
     async with listening(answering(204), tls=serving) as receiver:
-        sender = Sender(LOOPBACK, patience=SHORT, resolver=resolver, tls=trusting)
+        sender = Sender(LOOPBACK, resolver=resolver, tls=trusting)
         try:
             assert (await sender.post(f"https://{host}:{receiver.port}/", {}, b"{}")).word == word
         finally:

@@ -1,5 +1,7 @@
 from functools import partial
 
+import pytest
+
 from app.events.sender import Patience, Sender, SendOutcome
 from app.operations.webhooks.deliver_webhooks import JITTER, SCHEDULE, wait_after
 from tests.clients.scenes import dripping_headers, endless_body, no_http, silent
@@ -7,25 +9,18 @@ from tests.faults.service import eventually
 from tests.webhooks.courier import LOOPBACK
 from tests.webhooks.receivers import always_early, answering, closing, consent_of, endless_headers, refusing
 
-FAULTS = {
+# How each receiver at fault behaves, and the word for how a request to it ends.
+ANSWERING = {
     "500": answering(500),
     "301": answering(301, Location="http://127.0.0.1:9/elsewhere"),
     "404": answering(404),
-    "garbage": no_http,
-    "closing": closing,
-    "silent": silent,
-    "dripping": dripping_headers,
-    "endless headers": endless_headers,
-    "always early": always_early,
+    "protocol": no_http,
+    "protocol, closing": closing,
+    "protocol, endless headers": endless_headers,
 }
-WORDS = {
-    "garbage": "protocol",
-    "closing": "protocol",
-    "silent": "timeout",
-    "dripping": "timeout",
-    "endless headers": "protocol",
-    "always early": "timeout",
-}
+# A courier of little patience ends these: whatever delays an answer ends in the same word.
+UNENDING = {"timeout": silent, "timeout, dripping": dripping_headers, "timeout, always early": always_early}
+IMPATIENT = Patience(connect=0.5, read=0.5, total=1.0)
 
 
 def _ended(delivery):
@@ -38,24 +33,25 @@ def _tried(post, endpoint):
     return [each for each in post.deliveries(endpoint) if _ended(each)]
 
 
-def test_receivers_at_fault_lose_nothing_and_stop_nobody(post):
+@pytest.mark.parametrize(("faults", "patience"), [(ANSWERING, Patience()), (UNENDING, IMPATIENT)])
+def test_receivers_at_fault_lose_nothing_and_stop_nobody(post, faults, patience):
     """While some receivers fail, another gets everything at once; they get it all when they are well again."""
-    good, bad = post.receiver(answering(204)), {fault: post.receiver(behave) for fault, behave in FAULTS.items()}
+    good, bad = post.receiver(answering(204)), {fault: post.receiver(behave) for fault, behave in faults.items()}
     well, failing = post.endpoint(good.url), {fault: post.endpoint(each.url) for fault, each in bad.items()}
-    with post.working():
+    with post.working(sender=Sender(LOOPBACK, patience=patience)):
         for name in ("alice", "bob", "carol"):
             post.api.decide(name, "ads")
         assert len(post.delivered(well, 3)) == 3
         for fault, endpoint in failing.items():
             tried = eventually(partial(_tried, post, endpoint))
             assert {each["status"] for each in tried} == {"pending"}, fault
-            assert {_ended(each) for each in tried} == {WORDS.get(fault, fault)}
+            assert {_ended(each) for each in tried} == {fault.partition(",")[0]}, fault
         for each in bad.values():
             each.behave = answering(200)
         eventually(
             lambda: post.make_due() or all(len(post.deliveries(each, "delivered")) == 3 for each in failing.values())
         )
-    assert {fault: set(each.ids) for fault, each in bad.items()} == {key: set(good.ids) for key in FAULTS}
+    assert {fault: set(each.ids) for fault, each in bad.items()} == {key: set(good.ids) for key in faults}
 
 
 def test_a_receiver_that_is_down_gets_everything_once_it_is_up(post):
