@@ -7,7 +7,7 @@ together in `app.wiring`.
 import gc
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -33,7 +33,7 @@ from app.settings import Settings
 from app.settings.required import bootstrap_key
 from app.telemetry.logs import configure_logs
 from app.telemetry.room import take_room
-from app.wiring.parts import sending, traces_of
+from app.wiring.parts import traces_of
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
 from app.wiring.stopping import end_with_parent, stopping_in_order
@@ -86,7 +86,7 @@ async def _running(
     app: FastAPI, settings: Settings, services: Services, first_key: str | None, traces: "Traces | None"
 ) -> AsyncIterator[None]:
     """Run the background tasks while requests are answered; stop recording before the connection pools are closed."""
-    async with sending(traces), running(services, first_key):
+    async with traces or nullcontext(), running(services, first_key):
         try:
             async with serving_edges(settings.edge_socket, app.state.decisions, services):
                 with stopping_in_order(services.stopping, settings.drain.total_seconds()):

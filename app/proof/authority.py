@@ -8,7 +8,6 @@ that callers name, such as those of webhooks, are guarded differently (`app.even
 import asyncio
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import httpx2
@@ -32,25 +31,19 @@ CAUSES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorityPlan:
-    """Which authority is asked.
-
-    `roots`: the certificates under which its own must be. `password`: the user and the password that it is sent (HTTP
-    Basic), if any.
-    """
-
-    url: str
-    roots: Sequence[Certificate]
-    password: tuple[str, str] | None = field(default=None, repr=False)
-
-
 class TimeAuthority:
     """Asks one authority for stamps."""
 
-    def __init__(self, plan: AuthorityPlan, *, seconds: float = 20.0) -> None:
-        """Prepare. `seconds`: the deadline of one request, in all."""
-        self._plan, self._seconds = plan, seconds
+    def __init__(self, url: str, roots: Sequence[Certificate], *, seconds: float = 20.0) -> None:
+        """Prepare.
+
+        Args:
+            url: where it is asked; a user and a password in it are sent as HTTP Basic.
+            roots: the certificates under which its own must be.
+            seconds: the deadline of one request, in all.
+
+        """
+        self._url, self._roots, self._seconds = url, roots, seconds
 
     async def stamp(self, content: bytes) -> StampAnswer:
         """Return a stamp of some bytes.
@@ -69,7 +62,7 @@ class TimeAuthority:
             raise AuthorityError("timeout") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
             raise AuthorityError("connect") from None
-        terms = StampTerms(self._plan.roots, query.nonce)
+        terms = StampTerms(self._roots, query.nonce)
         try:
             return StampAnswer(answered, stamp_of(answered, content, terms))
         except StampError as error:
@@ -86,11 +79,8 @@ class TimeAuthority:
         client = httpx2.AsyncClient(
             verify=ssl.create_default_context(), trust_env=False, follow_redirects=False, timeout=self._seconds
         )
-        plan, body = self._plan, bytearray()
-        async with (
-            client,
-            client.stream("POST", plan.url, headers=headers, content=query, auth=plan.password) as answer,
-        ):
+        body = bytearray()
+        async with client, client.stream("POST", self._url, headers=headers, content=query) as answer:
             if answer.status_code != httpx2.codes.OK or "content-encoding" in answer.headers:
                 raise AuthorityError("status")
             async for chunk in answer.aiter_raw():

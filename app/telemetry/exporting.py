@@ -1,5 +1,6 @@
 """Sends spans to an OTLP receiver over HTTP, as the OTEL_… variables of the environment say. Needs the extra `otel`."""
 
+import asyncio
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -171,10 +172,10 @@ _FLUSH_SECONDS: Final = 2.0
 
 
 class Traces:
-    """The spans of one process, on their way to the receiver.
+    """The spans of one process, sent to the receiver while an `async with` block lasts.
 
     `provider` is made at once, since FastAPI takes it when the application is made; nothing is sent, and no thread
-    runs, before `start`.
+    runs, before the block.
     """
 
     def __init__(self, version: str) -> None:
@@ -184,15 +185,15 @@ class Traces:
             resource=Resource.create({**named, SERVICE_VERSION: version}), shutdown_on_exit=False
         )
 
-    def start(self) -> None:
+    async def __aenter__(self) -> None:
         """Begin to send."""
         self.provider.add_span_processor(BatchSpanProcessor(AllowedOnly(OTLPSpanExporter())))
         spans.use(ProcessTracer(self.provider))
 
-    def stop(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Send what is left, for two seconds at most, and stop."""
         spans.use(None)
         # The provider waits half a minute for a receiver that does not answer, even if it is asked for less.
         ending = threading.Thread(target=self.provider.shutdown, name="last spans", daemon=True)
         ending.start()
-        ending.join(_FLUSH_SECONDS)
+        await asyncio.to_thread(ending.join, _FLUSH_SECONDS)

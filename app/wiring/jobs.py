@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Final
 
@@ -14,7 +15,7 @@ from app.operations.service.check_deployment import check_deployment, check_dura
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.settings import Settings
 from app.settings.required import direct_url, required
-from app.wiring.parts import deployment_of, is_synchronous, proof_plan_of, sending, time_authority_of, traces_of
+from app.wiring.parts import deployment_of, is_synchronous, proof_plan_of, time_authority_of, traces_of
 
 _JOBS_LIMITS: Final = PoolLimits(size=4, waiting=16, deadline=timedelta(seconds=30))
 _COURIER_LIMITS: Final = PoolLimits(size=4, waiting=1_000, deadline=timedelta(seconds=30))  # attempts under way wait
@@ -41,7 +42,7 @@ async def work_until(
         await check_durability(work.database)
         async with work.database.write() as session:
             await check_deployment(session, work.deployment)
-        async with sending(traces_of(settings)):
+        async with traces_of(settings) or nullcontext():
             return await run_jobs(lambda: make_jobs(direct_url(settings), work), stopping)
     finally:
         if work.courier is not None:

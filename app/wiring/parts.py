@@ -1,15 +1,11 @@
 """Make the parts of a service from settings: its choices, token issuers, the log, traces."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from hmac import digest
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from app.auth.issuer_trust import ALGORITHMS
 from app.auth.sessions import CALLBACK, LONGEST
@@ -198,13 +194,9 @@ def time_authority_of(settings: Settings) -> "TimeAuthority | None":
     """Return the authority that stamps the log; None where none is asked to."""
     if settings.tsa_url is None:
         return None
-    from app.proof.authority import AuthorityPlan, TimeAuthority
+    from app.proof.authority import TimeAuthority
 
-    url = urlsplit(settings.tsa_url.get_secret_value())
-    password = None if url.username is None else (unquote(url.username), unquote(url.password or ""))
-    plain = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
-    plan = AuthorityPlan(plain, settings.tsa_ca_file or (), password)
-    return TimeAuthority(plan)
+    return TimeAuthority(settings.tsa_url.get_secret_value(), settings.tsa_ca_file or ())
 
 
 def traces_of(settings: Settings) -> "Traces | None":
@@ -222,16 +214,3 @@ def traces_of(settings: Settings) -> "Traces | None":
         how = "is otlp, and OpenTelemetry's SDK is not installed: pip install 'sceau[otel]'"
         raise SettingsError(f"{PREFIX}TRACES {how}") from None
     return Traces(version("sceau"))
-
-
-@asynccontextmanager
-async def sending(traces: "Traces | None") -> AsyncIterator[None]:
-    """Send traces while the block lasts."""
-    if traces is None:
-        yield
-        return
-    traces.start()
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(traces.stop)

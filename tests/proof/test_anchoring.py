@@ -10,7 +10,7 @@ import pytest
 from app.jobs.tasks import make_jobs
 from app.jobs.work import Work
 from app.proof.anchors import LATE, AnchoredLog, Anchoring
-from app.proof.authority import AuthorityPlan, TimeAuthority
+from app.proof.authority import TimeAuthority
 from app.wiring.parts import database_of, deployment_of
 from tests.proof.logs import lived_in
 from tests.proof.tsa import Authority
@@ -116,7 +116,7 @@ def test_a_run_that_gets_no_stamp_is_no_failure(database, tmp_path, capfd):
     ran = "SELECT last_flagged || ' ' || backlog || ' ' || failures FROM job_run WHERE task = 'proof.stamp'"
     asyncio.run(run(None))
     assert log.value(ran) == "0 0 0"
-    asyncio.run(run(TimeAuthority(AuthorityPlan("http://127.0.0.1:1/secret", ()))))
+    asyncio.run(run(TimeAuthority("http://127.0.0.1:1/secret", ())))
     assert log.value(ran) == "0 1 0"
     said = "".join(capfd.readouterr())
     assert ("the log was not time-stamped" in said, "connect" in said, "secret" in said) == (True, True, False)

@@ -5,8 +5,10 @@ import shlex
 import subprocess
 import threading
 import zipfile
+from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,7 +18,7 @@ from app.jobs.tasks import stamp_newest
 from app.jobs.work import Work
 from app.operations.proof.append_entries import keep_stamp
 from app.proof.anchors import AuthorityError, StampAnswer
-from app.proof.authority import AuthorityPlan, TimeAuthority
+from app.proof.authority import TimeAuthority
 from app.proof.store import latest_checkpoint
 from app.proof.verifier.anchors import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
 from app.wiring.parts import database_of, deployment_of
@@ -201,14 +203,14 @@ class Asking:
         self.log = log
         self.roots = load_pem_x509_certificates(authority.roots.read_bytes())
 
-    def __call__(self, address, *, seconds=20.0, password=None, at_once=True):
+    def __call__(self, address, *, seconds=20.0, at_once=True):
         """Run once: whether it stamped, or why not."""
-        plan = AuthorityPlan(address, self.roots, password)
+        authority = TimeAuthority(address, self.roots, seconds=seconds)
 
         async def once():
             settings = settings_for(self.log.database)
             database = database_of(settings)
-            work = Work(database, deployment_of(settings), authority=TimeAuthority(plan, seconds=seconds))
+            work = Work(database, deployment_of(settings), authority=authority)
             try:
                 return await stamp_newest(work, at_once=at_once)
             except AuthorityError as error:
@@ -359,9 +361,10 @@ def test_the_command_says_why_there_is_no_stamp(asking, authority):
 def test_a_password_is_shown_to_the_authority_alone(asking, authority):
     """The authority's password is sent in a header (HTTP Basic), and not in the address."""
     with serving(authority.answer) as served:
-        assert asking(served.address, password=("user", "secret")) is True
+        assert asking(served.address.replace("http://", "http://user:se%2Fcret@")) is True
         ((_, headers),) = served.asked
-    assert headers["Authorization"] == "Basic dXNlcjpzZWNyZXQ="
+    assert headers["Authorization"] == f"Basic {b64encode(b'user:se/cret').decode()}"
+    assert headers["Host"] == urlsplit(served.address).netloc
 
 
 def test_the_log_is_stamped_once_an_hour_and_sooner_after_a_failure(asking, authority):
