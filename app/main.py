@@ -36,7 +36,7 @@ from app.telemetry.room import take_room
 from app.wiring.parts import traces_of
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
-from app.wiring.stopping import end_with_parent, stopping_in_order
+from app.wiring.stopping import stopping_in_order
 
 if TYPE_CHECKING:
     from app.telemetry.exporting import Traces
@@ -120,7 +120,6 @@ def _included(*routers: APIRouter) -> list[BaseRoute]:
 
 def create_app_from_environment() -> FastAPI:
     """Make the application for a worker of uvicorn, with settings and logs from the environment."""
-    end_with_parent()
     take_room()
     gc.freeze()  # modules and classes stay: they need not be looked through
     settings = Settings.load()

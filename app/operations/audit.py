@@ -169,6 +169,15 @@ async def keep_log(database: Database, retention: timedelta) -> None:
             await asyncio.sleep(_EVERY_SECONDS)
 
 
+async def turn_over_at_start(database: Database, retention: timedelta) -> None:
+    """Make the log's partitions before the first decision. A lock that others hold on it must not prevent the start."""
+    try:
+        async with database.write() as session:
+            await turn_over(session, retention)
+    except DatabaseUnavailableError:
+        log.warning("the decision log is turned over later")
+
+
 async def turn_over(session: WriteSession, retention: timedelta) -> None:
     """Make the partitions that will be needed, and drop the days (UTC) that are older than the retention.
 

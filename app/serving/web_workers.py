@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -116,12 +117,21 @@ class WebWorker(Process):
 
 
 def _answer(run: Callable[[list[socket]], None], sockets: list[socket]) -> None:
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     with suppress(KeyboardInterrupt):
         try:
             run(sockets)
         except Exception as error:  # noqa: BLE001 - multiprocessing would print its message
             say_fault(error)
             sys.exit(1)
+
+
+def _end_with_parent() -> None:
+    """Stop this worker when the service is killed: nothing would watch over it, or free its port."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

@@ -111,6 +111,7 @@ class Replica:
         If no lease comes in time, the process takes requests without one: decisions then read the primary, and exempt
         purposes are answered.
         """
+        await self.pool.open()
         runs = (self.feed.run(), self._notifier.run(), self.feed.leaves.watch())
         self._tasks = [asyncio.create_task(run) for run in runs]
         with contextlib.suppress(TimeoutError):
@@ -125,6 +126,7 @@ class Replica:
             await asyncio.wait(self._tasks, timeout=self._plan.pace.lease)
         with contextlib.suppress(Exception):  # another replica then deletes the row a little later
             await asyncio.wait_for(self.feed.retire(), timeout=self._plan.pace.lease)
+        await self.pool.close()
 
     def now(self) -> float:
         """Return the database's clock as an epoch time, from the last beat: never behind it, and never going back."""

@@ -134,9 +134,8 @@ def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> "TokenCheck | 
     from app.auth.issuers import Issuer, Rhythm, TokenCheck
     from app.auth.key_sets import KeyFetcher
 
-    rhythm = Rhythm()
     fetcher = KeyFetcher(frozenset(ALGORITHMS))
-    issuers = [Issuer(name, fetcher, rhythm, boot_seconds) for name in settings.oidc_issuer]
+    issuers = [Issuer(name, fetcher, Rhythm(), boot_seconds) for name in settings.oidc_issuer]
     rules = TokenRules(
         issuers=frozenset(settings.oidc_issuer),
         ref=lambda issuer, subject: pseudonyms.opaque("identity", f"{len(issuer)} {issuer}{subject}"),

@@ -13,7 +13,7 @@ import structlog
 from app.api.http.services import Services
 from app.db.database import DatabaseUnavailableError
 from app.keyring import DECISION_KEYS, RECEIPT_KEYS
-from app.operations.audit import keep_log, turn_over
+from app.operations.audit import keep_log, turn_over_at_start
 from app.operations.callers import create_first_key, flush_uses, keep_uses
 from app.operations.service.check_deployment import (
     DeploymentRefusedError,
@@ -96,7 +96,7 @@ async def _admit(services: Services, first_key: str | None) -> None:
     # need. Where it cannot read that, the database has gone away, or answers and is busy, set back, or not proven.
     if not await _answers(services) or not (await services.exempt.learn() or await _answers(services)):
         raise DatabaseUnavailableError
-    await _turn_over_once(services)
+    await turn_over_at_start(services.database, services.log_retention)
     note_admitted()
 
 
@@ -153,15 +153,6 @@ def _end_if_refused(late: "asyncio.Task[None]") -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-async def _turn_over_once(services: Services) -> None:
-    """Make the log's partitions before the first decision. A lock that others hold on it must not prevent the start."""
-    try:
-        async with services.database.write() as session:
-            await turn_over(session, services.log_retention)
-    except DatabaseUnavailableError:
-        log.warning("the decision log is turned over later")
-
-
 @asynccontextmanager
 async def _following(services: Services) -> AsyncIterator[None]:
     """Follow changes while the application runs, and hand on its counts every second."""
@@ -187,7 +178,6 @@ async def _following(services: Services) -> AsyncIterator[None]:
         tasks.append(asyncio.create_task(keep_log(services.database, services.log_retention)))
     memory = services.memory
     if memory is not None:
-        await memory.replica.pool.open()
         await memory.replica.start()
     try:
         yield
@@ -198,7 +188,6 @@ async def _following(services: Services) -> AsyncIterator[None]:
             await check.close()
         if memory is not None:
             await memory.replica.stop()
-            await memory.replica.pool.close()
         with contextlib.suppress(DatabaseUnavailableError):  # then others keep these notes a second time
             await services.journal.mark_kept(services.database)
         if services.recorder is not None:

@@ -1,8 +1,6 @@
-"""How a process ends: with its parent, in order when it is told to, and with what it still has to write."""
+"""How a process ends: in order when it is told to, and with what it still has to write."""
 
 import asyncio
-import multiprocessing
-import os
 import signal
 import sys
 import threading
@@ -12,23 +10,6 @@ from types import FrameType
 from typing import Any, Final
 
 import structlog
-
-
-def end_with_parent() -> None:
-    """Make a worker of a service stop when the service is killed: nothing would watch over it, or free its port.
-
-    In a process that was not started by another Python process, this does nothing.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def follow() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=follow, name="end with parent", daemon=True).start()
-
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
