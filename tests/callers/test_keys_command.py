@@ -21,9 +21,9 @@ def identities(database):
 
 
 def _made(sceau, *more):
-    status, said, key = sceau("create", "mailer", "--scope", "register:read", *more)
+    status, errors, key = sceau("create", "mailer", "--scope", "register:read", *more)
     assert status == 0
-    return said.split(";")[0].removeprefix("id "), key.strip()
+    return errors.split(";")[0].removeprefix("id "), key.strip()
 
 
 def _reads(api, key):
@@ -45,15 +45,15 @@ def test_a_person_s_key_is_made_and_listed(sceau):
 def test_a_key_is_rotated_and_the_one_before_goes_on(sceau, database):
     """The new key alone is on standard output; the one before works for as long as is said beside it."""
     identifier, key = _made(sceau)
-    status, said, new = sceau("rotate", identifier, "--overlap", "P2D")
+    status, errors, new = sceau("rotate", identifier, "--overlap", "P2D")
     assert status == 0
-    assert "is good until" in said
+    assert "is good until" in errors
     with running(database) as api:
         assert _reads(api, key)
         assert _reads(api, new.strip())
-        status, said, newer = sceau("rotate", identifier, "--compromised")
+        status, errors, newer = sceau("rotate", identifier, "--compromised")
         assert status == 0
-        assert said.count("is good for nothing any more") == 2
+        assert errors.count("is good for nothing any more") == 2
         assert not _reads(api, key)
         assert not _reads(api, new.strip())
         assert _reads(api, newer.strip())
@@ -103,14 +103,14 @@ def test_an_identity_is_registered_at_the_command_line(identities, sceau, databa
 def test_issuers_are_asked_at_the_command_line(identities):
     """Each issuer's keys are told, or in a word why there are none; then the status is 1."""
     sceau, provider = identities
-    status, _, said = sceau("issuers")
-    assert (status, said) == (0, f"{provider.url}: {provider.key.kid} (ES256)\n")
+    status, _, output = sceau("issuers")
+    assert (status, output) == (0, f"{provider.url}: {provider.key.kid} (ES256)\n")
     provider.mode = "garbage"
-    status, _, said = sceau("issuers")
-    assert (status, said) == (1, f"{provider.url}: no keys (discovery)\n")
+    status, _, output = sceau("issuers")
+    assert (status, output) == (1, f"{provider.url}: no keys (discovery)\n")
     provider.mode, provider.published = "good", []
-    status, _, said = sceau("issuers")
-    assert (status, said) == (1, f"{provider.url}: no keys (keys)\n")
+    status, _, output = sceau("issuers")
+    assert (status, output) == (1, f"{provider.url}: no keys (keys)\n")
 
 
 @pytest.mark.parametrize(

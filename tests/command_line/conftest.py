@@ -65,10 +65,10 @@ def examined(pair):
 
     def run(**changed: str | None):
         environment = {**pair.settings, **{f"SCEAU_{name.upper()}": value for name, value in changed.items()}}
-        status, error, said = run_bare(environment, "doctor", "--json")
+        status, error, output = run_bare(environment, "doctor", "--json")
         assert error == ""
         found: dict[str, list[tuple[str, str, str]]] = {}
-        for each in json.loads(said):
+        for each in json.loads(output):
             found.setdefault(each["check"], []).append((each["grade"], each["said"], each["remedy"]))
         return status, found
 

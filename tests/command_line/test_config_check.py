@@ -19,8 +19,8 @@ GOOD = {
 def errors_of(**changed):
     """The lines about these settings, over good ones; None: not set."""
     environment = {**GOOD, **{f"SCEAU_{name.upper()}": value for name, value in changed.items()}}
-    status, _, said = run_bare(environment, "config", "check")
-    lines = said.splitlines()
+    status, _, output = run_bare(environment, "config", "check")
+    lines = output.splitlines()
     assert status == (1 if lines else 0)
     return lines
 
@@ -99,8 +99,8 @@ def test_a_dsn_that_libpq_reads_otherwise_is_refused(url):
 def test_every_start_refuses_it(setting, words):
     """Each command that reads the settings refuses them with the same line, and connects to nothing."""
     dsns = {**dict.fromkeys(DSNS, GOOD["SCEAU_DATABASE_URL"]), setting: "postgresql://a:pa%ss-hunter2@db/x"}
-    status, said, _ = run_bare({**GOOD, **{f"SCEAU_{name}": url for name, url in dsns.items()}}, *words)
-    assert (status, said.startswith(f"SCEAU_{setting} must be a URL"), "hunter2" in said) == (1, True, False)
+    status, errors, _ = run_bare({**GOOD, **{f"SCEAU_{name}": url for name, url in dsns.items()}}, *words)
+    assert (status, errors.startswith(f"SCEAU_{setting} must be a URL"), "hunter2" in errors) == (1, True, False)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_a_dsn_that_libpq_takes_is_good(url):
 
 def test_json_is_one_object():
     """`errors` has the same lines."""
-    status, _, said = run_bare({**GOOD, "SCEAU_CACHE": "perhaps"}, "config", "check", "--json")
-    assert (status, json.loads(said)) == (1, {"errors": ["SCEAU_CACHE must be leased or strict"]})
+    status, _, output = run_bare({**GOOD, "SCEAU_CACHE": "perhaps"}, "config", "check", "--json")
+    assert (status, json.loads(output)) == (1, {"errors": ["SCEAU_CACHE must be leased or strict"]})
 
 
 def test_names_of_a_command_s_own_are_no_settings():

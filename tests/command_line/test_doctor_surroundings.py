@@ -146,16 +146,16 @@ def test_nothing_secret_is_printed(pair, examined):
     with_password = pair.settings["SCEAU_DATABASE_URL"].replace("sceau_app@", "sceau_app:hunter2@")
     environment = {**pair.settings, "SCEAU_DATABASE_URL": with_password, "SCEAU_PSEUDONYM_KEY": OTHER_KEY}
     environment["SCEAU_DATABASE_OWNER_URL"] = with_password.replace("/sceau", "/none")
-    _, error, said = run_bare(environment, "doctor")
-    assert "wrong" in said
+    _, error, output = run_bare(environment, "doctor")
+    assert "wrong" in output
     for secret in ("hunter2", OTHER_KEY, pair.settings["SCEAU_MASTER_KEY"]):
-        assert secret not in said + error
+        assert secret not in output + error
 
 
 def test_the_lines_for_a_person_name_check_and_remedy(pair):
     """One line each: the grade, the check, what it is, and behind an arrow what to do."""
-    _, _, said = run_bare({**pair.settings, "SCEAU_STATE_DIRECTORY": None}, "doctor")
-    (line,) = [line for line in said.splitlines() if " journal " in line]
+    _, _, output = run_bare({**pair.settings, "SCEAU_STATE_DIRECTORY": None}, "doctor")
+    (line,) = [line for line in output.splitlines() if " journal " in line]
     assert line.startswith("warning  journal ")
     assert " → set SCEAU_STATE_DIRECTORY" in line
-    assert REFUSES not in said
+    assert REFUSES not in output

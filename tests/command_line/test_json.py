@@ -25,17 +25,17 @@ def sceau(database):
 
 def told(sceau, *words):
     """What a command prints as JSON."""
-    status, error, said = sceau(*words, "--json")
+    status, error, output = sceau(*words, "--json")
     assert status == 0, error
-    return json.loads(said)
+    return json.loads(output)
 
 
 def test_keys_are_listed_with_what_ended_only_when_asked(sceau):
     """A revoked caller is left out, and is there with --all; so is a revoked key of a caller in force."""
-    _, said, _ = sceau("keys", "create", "gone", "--scope", "register:read")
-    gone = said.split(";")[0].removeprefix("id ")
-    _, said, _ = sceau("keys", "create", "kept", "--scope", "register:read")
-    kept = said.split(";")[0].removeprefix("id ")
+    _, errors, _ = sceau("keys", "create", "gone", "--scope", "register:read")
+    gone = errors.split(";")[0].removeprefix("id ")
+    _, errors, _ = sceau("keys", "create", "kept", "--scope", "register:read")
+    kept = errors.split(";")[0].removeprefix("id ")
     sceau("keys", "revoke", gone)
     sceau("keys", "rotate", kept, "--compromised")
     shown = {each["name"]: each for each in told(sceau, "keys", "list")}
@@ -82,6 +82,6 @@ def test_an_id_that_nothing_has_is_named(sceau):
 
 def test_status_for_a_person_tells_version_schema_and_epoch(sceau):
     """Lines without --json."""
-    _, _, said = sceau("status")
-    assert "schema 0" in said
-    assert "epoch 1" in said
+    _, _, output = sceau("status")
+    assert "schema 0" in output
+    assert "epoch 1" in output

@@ -50,13 +50,13 @@ def test_a_register_is_planned_applied_and_then_as_the_file_says(sceau, register
     path = register_file(wanted("planned"))
     plan = ["+ controller exemple", "+ processing planned (advertising)"]
     for _ in range(2):
-        status, _, said = sceau("apply", path, "--dry-run")
-        assert (status, said.splitlines()) == (2, plan)
-    status, error, said = sceau("apply", path)
-    assert (status, said.splitlines(), error.splitlines()[-1]) == (0, plan, "2 changes made.")
+        status, _, output = sceau("apply", path, "--dry-run")
+        assert (status, output.splitlines()) == (2, plan)
+    status, error, output = sceau("apply", path)
+    assert (status, output.splitlines(), error.splitlines()[-1]) == (0, plan, "2 changes made.")
     for words in (["--dry-run"], []):
-        status, error, said = sceau("apply", path, *words)
-        assert (status, said, error.splitlines()[-1]) == (0, "", "The register is as the file says.")
+        status, error, output = sceau("apply", path, *words)
+        assert (status, output, error.splitlines()[-1]) == (0, "", "The register is as the file says.")
 
 
 def test_a_difference_is_a_version_with_its_changes_named(sceau, register_file):
@@ -64,9 +64,9 @@ def test_a_difference_is_a_version_with_its_changes_named(sceau, register_file):
     sceau("apply", register_file(wanted("changed")))
     renamed = {**CONTROLLER, "legal_name": "Exemple Courriel SAS"}
     changed = wanted("changed", retention="P7D", material=False)
-    status, _, said = sceau("apply", register_file(changed, controllers=[renamed]))
+    status, _, output = sceau("apply", register_file(changed, controllers=[renamed]))
     assert status == 0
-    assert said.splitlines() == [
+    assert output.splitlines() == [
         "~ controller exemple: legal_name Exemple SAS → Exemple Courriel SAS",
         "~ processing changed: a new version, not material: retention P30D → P7D",
     ]
@@ -77,8 +77,8 @@ def test_a_difference_is_a_version_with_its_changes_named(sceau, register_file):
 def test_a_status_is_set(sceau, register_file, pair):
     """A processing is suspended, and is what the file says."""
     sceau("apply", register_file(wanted("stopped")))
-    status, _, said = sceau("apply", register_file(wanted("stopped", status="suspended")))
-    assert (status, said) == (0, "~ processing stopped: status active → suspended\n")
+    status, _, output = sceau("apply", register_file(wanted("stopped", status="suspended")))
+    assert (status, output) == (0, "~ processing stopped: status active → suspended\n")
     assert pair.service.ok("GET", "/v1/processings/stopped")["status"] == "suspended"
 
 
@@ -112,20 +112,20 @@ def test_every_mistake_in_a_file_is_told_at_once(sceau, register_file):
 def test_a_link_is_made_for_an_id_on_standard_input(sceau, register_file, pair):
     """The address alone is on standard output, and the page that it leads to opens."""
     sceau("apply", register_file(wanted("linked")))
-    status, error, said = sceau("links", "create", "--processing", "linked", typed="alice@example.fr\n")
+    status, error, output = sceau("links", "create", "--processing", "linked", typed="alice@example.fr\n")
     assert (status, error.startswith("It asks until ")) == (0, True)
-    path = said.strip().removeprefix(str(pair.settings["SCEAU_PUBLIC_URL"]))
+    path = output.strip().removeprefix(str(pair.settings["SCEAU_PUBLIC_URL"]))
     assert "/consent/" in path
-    status, _, said = sceau("links", "create", "--processing", "linked", "--json", typed="alice@example.fr\n")
-    assert (status, json.loads(said)["processings"]) == (0, ["linked"])
+    status, _, output = sceau("links", "create", "--processing", "linked", "--json", typed="alice@example.fr\n")
+    assert (status, json.loads(output)["processings"]) == (0, ["linked"])
 
 
 def test_a_joint_link_takes_the_parents_id_in_a_second_line(sceau, pair):
     """Both addresses are printed; without the second line nothing is asked of the service."""
     pair.service.ok("POST", "/v1/subjects/ages", {**_CHILD, "subject": {"type": "user", "id": "young@example.fr"}})
     words = ("links", "create", "--processing", "linked", "--kind", "joint", "--parent-checked-how", "declaration")
-    status, error, said = sceau(*words, typed="young@example.fr\nparent@example.fr\n")
-    assert (status, len(said.split())) == (0, 2), error
+    status, error, output = sceau(*words, typed="young@example.fr\nparent@example.fr\n")
+    assert (status, len(output.split())) == (0, 2), error
     status, error, _ = sceau(*words, typed="young@example.fr\n")
     assert (status, "the parent's is the second line" in error) == (2, True)
 
@@ -141,8 +141,8 @@ def test_events_are_printed_in_order_and_gone_on_with(sceau, pair, register_file
     pair.service.call("POST", "/v1/processings", ADS)
     cursor = sceau("watch", "--once")[1].split()[-1]
     made = pair.service.ok("POST", "/v1/consents", decision("watched"))
-    status, error, said = sceau("watch", "--once", "--json", "--after", cursor)
-    (event,) = map(json.loads, said.splitlines())
+    status, error, output = sceau("watch", "--once", "--json", "--after", cursor)
+    (event,) = map(json.loads, output.splitlines())
     assert (status, event["type"], event["data"]["consent"]) == (0, "fr.sceau.consent.granted", made["id"])
     _, _, line = sceau("watch", "--once", "--after", cursor)
     assert "consent.granted" in line
@@ -184,11 +184,11 @@ def test_a_second_person_s_approval_is_waited_for(sceau, register_file, pair):
     key, _ = (pair.service.ok("POST", "/v1/keys", each)["key"] for each in persons)
     try:
         url, path = f"http://127.0.0.1:{second.port}", register_file(wanted("proposed"))
-        status, error, said = sceau("apply", path, url=url, key=key)
+        status, error, output = sceau("apply", path, url=url, key=key)
         assert status == 0, error
-        assert "… processing proposed: version 1 waits for a second person's approval" in said
-        status, error, said = sceau("apply", path, "--dry-run", url=url, key=key)
-        assert (status, said) == (0, "… processing proposed: version 1 waits for a second person's approval\n")
+        assert "… processing proposed: version 1 waits for a second person's approval" in output
+        status, error, output = sceau("apply", path, "--dry-run", url=url, key=key)
+        assert (status, output) == (0, "… processing proposed: version 1 waits for a second person's approval\n")
         assert error.splitlines()[-1] == "Nothing to do but to approve."
         other = register_file(wanted("proposed", retention="P7D", material=True))
         assert "have it approved or rejected first" in sceau("apply", other, url=url, key=key)[1]

@@ -128,8 +128,8 @@ def test_a_missing_and_an_empty_file_are_wrong_usage(tmp_path, words):
     """Exit status 2 before anything else is looked at, and the file is named."""
     (tmp_path / "empty.ndjson").write_text("")
     for name in ("none.ndjson", "empty.ndjson"):
-        status, error, said = run_bare(NOWHERE, *words.split(), tmp_path / name)
-        assert (status, name in error + said) == (2, True), error
+        status, error, output = run_bare(NOWHERE, *words.split(), tmp_path / name)
+        assert (status, name in error + output) == (2, True), error
 
 
 NOWHERE = {
@@ -181,6 +181,6 @@ def test_the_time_left_is_rounded():
 
 def test_options_before_a_command_of_doctor_are_refused():
     """`sceau doctor --json status` would otherwise drop --json without a word."""
-    status, said, _ = run_bare({}, "doctor", "--json", "status")
+    status, errors, _ = run_bare({}, "doctor", "--json", "status")
     assert status == 2
-    assert "options stand behind `status`" in said
+    assert "options stand behind `status`" in errors

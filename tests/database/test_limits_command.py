@@ -29,14 +29,14 @@ def sceau(database, monkeypatch):
 
 def test_the_owner_sets_and_sees_them(sceau, database):
     """What is given is changed and the other stays; the trail has before and after."""
-    status, said = sceau("set", "--log-floor", "P365D")
-    assert (status, said.splitlines()[0]) == (0, "The decision log is kept for at least 365 days.")
-    status, said = sceau("set", "--clock-tolerance", "PT5S")
-    assert said.splitlines() == [
+    status, output = sceau("set", "--log-floor", "P365D")
+    assert (status, output.splitlines()[0]) == (0, "The decision log is kept for at least 365 days.")
+    status, output = sceau("set", "--clock-tolerance", "PT5S")
+    assert output.splitlines() == [
         "The decision log is kept for at least 365 days.",
         "Nothing is recorded more than 5 seconds ahead of the database's clock.",
     ]
-    assert sceau("show") == (0, said)
+    assert sceau("show") == (0, output)
     changed = [each["detail"] for each in trail(database) if each["act"] == "owner_limits.changed"]
     assert [(each["log_floor_days_before"], each["log_floor_days"]) for each in changed] == [(30, 365), (365, 365)]
 

@@ -169,9 +169,9 @@ def test_a_bundle_is_made_and_verifies(logged, tmp_path, monkeypatch):
     assert seen.headers["content-disposition"] == 'attachment; filename="bundle.zip"'
     bundle = tmp_path / "got.zip"
     bundle.write_bytes(seen.content)
-    status, said = log.verify(bundle)
-    assert (status, "WRONG" in said) == (3, False), said
-    assert "1 bodies of consents to other processings than ads are not part of this bundle" in said
+    status, output = log.verify(bundle)
+    assert (status, "WRONG" in output) == (3, False), output
+    assert "1 bodies of consents to other processings than ads are not part of this bundle" in output
     (made,) = [each for each in trail(log.database) if each["act"] == "bundle.made"]
     assert made["detail"] == {"since": today, "until": today, "processing": "ads"}
 

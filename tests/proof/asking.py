@@ -63,5 +63,5 @@ def replayed(log, *, until=timedelta(minutes=3), more=()):
     now = datetime.now(UTC)
     begins, ends = now - timedelta(hours=1), now + until
     between = ("--since", f"{begins:%Y-%m-%dT%H:%M:%S}", "--until", f"{ends:%Y-%m-%dT%H:%M:%S}")
-    status, _, said = log.sceau("proof", "replay", *between, *more)
-    return status, said
+    status, _, output = log.sceau("proof", "replay", *between, *more)
+    return status, output

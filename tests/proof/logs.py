@@ -103,14 +103,14 @@ class Log:
         given = [part for each in against for part in ("--against", each)]
         given += ["--tsa-ca", roots] if roots is not None else []
         given += ["--key", witness] if witness is not None else []
-        status, _, said = self.sceau("proof", "verify", bundle, "--key", key or self.key().split("\n")[0], *given)
-        return status, said
+        status, _, output = self.sceau("proof", "verify", bundle, "--key", key or self.key().split("\n")[0], *given)
+        return status, output
 
     def verified(self, *files):
         """Verify files together, with all keys of the deployment: the exit status, and what was said."""
         keys = [part for key in self.key().split("\n") for part in ("--key", key)]
-        status, _, said = self.sceau("proof", "verify", *files, *keys)
-        return status, said
+        status, _, output = self.sceau("proof", "verify", *files, *keys)
+        return status, output
 
     def alone(self, *words, how=()):
         """What the single file of the verifier says of files, without anything of ours; its keys are among the words.

@@ -86,12 +86,12 @@ def _named_by(log):
     if status != 0:
         return {"append"} if refused else set()
     bundle, outside, receipts = log.place / "bundle.zip", log.place / "outside", sorted(log.place.glob("*.jwt"))
-    alone, said = _wrong(log, bundle)
+    alone, output = _wrong(log, bundle)
     stands = [line["body"] for line in lines_of(bundle) if '"of":"caller"' in line.get("body", "")]
     found = {
         "append": refused,
         "bundle": bool(alone),
-        "late": any("it was entered late" in line for line in said),
+        "late": any("it was entered late" in line for line in output),
         "head": not alone and bool(_wrong(log, bundle, "--against", outside)[0]),
         "receipt": not alone and any("does not stand" not in line for line in _wrong(log, bundle, *receipts)[0]),
         "replay": replayed(log)[0] == WRONG,

@@ -28,9 +28,9 @@ def _decisions(bundle):
 def test_the_decisions_of_a_bundle_are_those_that_were_stated(log):
     """A bundle has all stated decisions, without any pseudonym, and calls people by the names that its entries use."""
     bundle = log.bundle()
-    status, said = log.verify(bundle)
+    status, output = log.verify(bundle)
     counted = "60 decisions against the statements of their hours"
-    assert (status, counted in said, "WRONG" in said) == (INCOMPLETE, True, False), said
+    assert (status, counted in output, "WRONG" in output) == (INCOMPLETE, True, False), output
     name = _decisions(bundle)
     told, logged = lines_of(bundle, name), logged_rows(log.database)
     decided = {str(each.id): each.facts.shape.permitted for each in logged}
@@ -62,5 +62,5 @@ def _rest(decision):
 def test_a_segment_that_cannot_be_read_is_named(log):
     """A segment that was overwritten does not stop a bundle, which then verifies as wrong."""
     log.superuser("UPDATE decision_segment SET data = 'x'")
-    status, said = log.verify(log.bundle())
-    assert (status, "are not those that were stated: 0 lines, and 60 were logged" in said) == (WRONG, True), said
+    status, output = log.verify(log.bundle())
+    assert (status, "are not those that were stated: 0 lines, and 60 were logged" in output) == (WRONG, True), output

@@ -213,16 +213,16 @@ def test_a_bundle_verifies_as_before_and_the_page_is_listed(made, tmp_path):
     """The manifest lists the pages and the verifier, so that a page that is changed afterwards is named."""
     with copied(made[0], tmp_path) as log:
         bundle = log.bundle()
-        status, said = log.verify(bundle)
-        assert (status, "WRONG" in said, "files against their SHA-256" in said) == (INCOMPLETE, False, True)
+        status, output = log.verify(bundle)
+        assert (status, "WRONG" in output, "files against their SHA-256" in output) == (INCOMPLETE, False, True)
         listed = file_of(bundle, "manifest-sha256.txt").decode()
         assert all(f"  {name}\n" in listed for name in (*PAGES.values(), "data/verify.py"))
         assert log.alone(bundle, "--key", log.key().split("\n")[0]).returncode == INCOMPLETE
         assert file_of(bundle, "data/verify.py") == (log.place / "verify.py").read_bytes()
         changes = {PAGES["fr"]: lambda held: held.replace(b"Refus", b"Accord")}
         forged = rewritten(bundle, tmp_path / "forged.zip", changes)
-        status, said = log.verify(forged)
-        assert (status, f"{PAGES['fr']}: it was changed after the bundle was made" in said) == (1, True)
+        status, output = log.verify(forged)
+        assert (status, f"{PAGES['fr']}: it was changed after the bundle was made" in output) == (1, True)
 
 
 def test_a_person_is_read_across_the_pieces(made, bundle, monkeypatch):

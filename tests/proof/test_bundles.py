@@ -75,8 +75,8 @@ def test_a_selection_withholds_only_what_is_as_it_was_entered(log, change):
     log.append()
     log.superuser(f"UPDATE consent_event SET {change} WHERE kind = 'withdrawn'")
     selection = ("--processing", "ads") if change.startswith("processing") else ("--person-of", mine)
-    status, said = log.verify(log.bundle(*selection))
-    assert (status, "what the database has is not what was recorded" in said) == (1, True)
+    status, output = log.verify(log.bundle(*selection))
+    assert (status, "what the database has is not what was recorded" in output) == (1, True)
 
 
 def test_a_replay_is_told_as_the_operator_s_word(log):
@@ -114,8 +114,8 @@ def test_a_name_that_unpacks_to_somewhere_else_is_named(log):
         shutil.copy(bundle, odd)
         with zipfile.ZipFile(odd, "a") as bag:
             bag.writestr(name, b"something else")
-        status, said = log.verify(odd)
-        assert "no file of a bundle has such a name" in said or "stands there twice" in said, name
+        status, output = log.verify(odd)
+        assert "no file of a bundle has such a name" in output or "stands there twice" in output, name
         assert status == 1
 
 
@@ -129,8 +129,8 @@ def test_a_file_that_has_another_name_for_other_tools_is_named(log):
                 told = b"\x01" + zlib.crc32(each.encode()).to_bytes(4, "little") + b"data/other"
                 named.extra = b"\x75\x70" + len(told).to_bytes(2, "little") + told
             new.writestr(named, old.read(each))
-    status, said = log.verify(forged)
-    assert (status, "no file of a bundle has such a name" in said) == (1, True)
+    status, output = log.verify(forged)
+    assert (status, "no file of a bundle has such a name" in output) == (1, True)
 
 
 def test_what_is_entered_while_a_bundle_is_made_is_not_taken_for_unknown(log, monkeypatch):
@@ -145,8 +145,8 @@ def test_what_is_entered_while_a_bundle_is_made_is_not_taken_for_unknown(log, mo
     with monkeypatch.context() as patch:
         patch.setattr(bundle, "lines_of", lines_of_and_then_more)
         file = log.bundle()
-    status, said = log.verify(file)
-    assert (status, "WRONG" in said) == (INCOMPLETE, False), said
+    status, output = log.verify(file)
+    assert (status, "WRONG" in output) == (INCOMPLETE, False), output
 
 
 def _enter_one_more(log):
@@ -184,9 +184,9 @@ def test_what_is_hidden_in_the_zip_is_named(log):
     hidden = log.place / "hidden.zip"
     for name, hide in HIDDEN.items():
         hidden.write_bytes(hide(bundle.read_bytes(), bundle))
-        status, said = log.verify(hidden)
+        status, output = log.verify(hidden)
         assert status in {1, 2}, name
-        assert "it was changed" in said or "UNREADABLE" in said, name
+        assert "it was changed" in output or "UNREADABLE" in output, name
 
 
 def test_a_changed_tag_is_named(log):
@@ -195,8 +195,8 @@ def test_a_changed_tag_is_named(log):
     with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(changed, "w") as new:
         for name in old.namelist():
             new.writestr(name, old.read(name) + (b"Contact-Name: nobody\n" if name == "bag-info.txt" else b""))
-    status, said = log.verify(changed)
-    assert (status, "bag-info.txt: it is not as the list of tags has it" in said) == (1, True)
+    status, output = log.verify(changed)
+    assert (status, "bag-info.txt: it is not as the list of tags has it" in output) == (1, True)
 
 
 def test_a_bundle_that_was_written_to_a_pipe_is_good(log):

@@ -59,8 +59,8 @@ def test_a_receipt_that_its_neighbour_s_tree_does_not_hold_is_named(log, fork):
     log.append()
     bundle = log.bundle()
     assert (log.verified(receipt)[0], log.verified(bundle)[0]) == (INCOMPLETE, INCOMPLETE)
-    status, said = log.verified(bundle, receipt)
-    assert (status, f"{receipt} has another entry there" in said) == (WRONG, True), said
+    status, output = log.verified(bundle, receipt)
+    assert (status, f"{receipt} has another entry there" in output) == (WRONG, True), output
 
 
 def test_heads_on_either_side_of_a_bundle_accuse_nobody(log):
@@ -74,10 +74,10 @@ def test_heads_on_either_side_of_a_bundle_accuse_nobody(log):
     after = log.kept("after")
     against = ("--against", old, "--against", newest, "--against", after)
     for given in ((bundle, *against), (old, after, bundle, newest)):
-        status, said = log.verified(*given)
-        assert (status, "WRONG" in said) == (INCOMPLETE, False), said
-        assert f"begins with the checkpoint of {old.read_text().splitlines()[1]} entries of {old}" in said
-        assert f"of {after} is newer than this bundle: ask for one that reaches it" in said
+        status, output = log.verified(*given)
+        assert (status, "WRONG" in output) == (INCOMPLETE, False), output
+        assert f"begins with the checkpoint of {old.read_text().splitlines()[1]} entries of {old}" in output
+        assert f"of {after} is newer than this bundle: ask for one that reaches it" in output
 
 
 def test_what_waited_for_the_log_is_not_late(database, tmp_path):
@@ -97,8 +97,8 @@ def test_what_waited_for_the_log_is_not_late(database, tmp_path):
         WHERE each.id = consent_event.id""",
     )
     log.append()
-    status, said = log.verified(log.bundle())
-    assert (status, "late" in said) == (INCOMPLETE, False), said
+    status, output = log.verified(log.bundle())
+    assert (status, "late" in output) == (INCOMPLETE, False), output
 
 
 def test_what_was_taken_out_of_a_bundle_is_counted(log):
@@ -112,8 +112,8 @@ def test_what_was_taken_out_of_a_bundle_is_counted(log):
         stamps = [each for each in bag.namelist() if each.startswith("data/stamps/")]
     assert len(stamps) == 2
     stripped = rewritten(bundle, log.place / "stripped.zip", dict.fromkeys(stamps), manifest=True)
-    status, said = log.verified(stripped)
-    assert (status, "it has 0 stamps, and had 1 by the log's statement" in said) == (WRONG, True), said
+    status, output = log.verified(stripped)
+    assert (status, "it has 0 stamps, and had 1 by the log's statement" in output) == (WRONG, True), output
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,13 @@ def test_a_file_that_unpacks_to_gigabytes_is_not_read_whole(bundled, tmp_path, n
                         file.write(b" " * (1 << 20))
     assert bomb.stat().st_size < 1 << 20
     tracemalloc.start()
-    status, said = log.verified(bomb)
+    status, output = log.verified(bomb)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (status in {WRONG, UNREADABLE}, "longer than any such" in said or "cannot be read" in said) == (True, True)
+    assert (status in {WRONG, UNREADABLE}, "longer than any such" in output or "cannot be read" in output) == (
+        True,
+        True,
+    )
     assert peak < 160 << 20
 
 
@@ -213,8 +216,8 @@ def test_a_stranger_s_receipt_accuses_nobody_and_hides_nothing(log):
     of_the_bundle = [line for line in lines if line.startswith(f"{bundle}: WRONG: ") and "do not rely" not in line]
     assert len(of_the_bundle) == 1, lines
     assert f"the act {identifier} that {receipt} tells" in of_the_bundle[0]
-    status, said = log.verified(bundle, early)
-    assert (status, f"{bundle}: WRONG" in said, f"{early}: WRONG" in said) == (WRONG, False, True), said
+    status, output = log.verified(bundle, early)
+    assert (status, f"{bundle}: WRONG" in output, f"{early}: WRONG" in output) == (WRONG, False, True), output
 
 
 def _reaching_further(log):
@@ -235,8 +238,8 @@ def test_every_receipt_of_an_act_is_compared(log, order):
             f"UPDATE consent_event SET collected_at = collected_at - interval '9 days' WHERE id = '{identifier}'"
         )
         receipts = [first, log.receipt(api, identifier, "second.jwt")]
-    status, said = log.verified(_reaching_further(log), *(receipts[each] for each in order))
-    assert (status, f"{first} tells something else" in said) == (WRONG, True), said
+    status, output = log.verified(_reaching_further(log), *(receipts[each] for each in order))
+    assert (status, f"{first} tells something else" in output) == (WRONG, True), output
 
 
 def test_a_promise_is_of_one_log(log, tmp_path):
@@ -250,8 +253,8 @@ def test_a_promise_is_of_one_log(log, tmp_path):
             _, receipt = _promised(api, other, "alice", "other.jwt")
             keys = run_command(database, "proof", "key", public_url="https://other.example.fr")[2].split()
         given = [part for key in keys for part in ("--key", key)]
-        status, said = log.verified(_reaching_further(log), receipt, *given)
-    assert (status, "WRONG" in said) == (INCOMPLETE, False), said
+        status, output = log.verified(_reaching_further(log), receipt, *given)
+    assert (status, "WRONG" in output) == (INCOMPLETE, False), output
 
 
 def test_a_promise_stands_behind_what_the_log_had_when_it_was_made(log):
@@ -266,11 +269,15 @@ def test_a_promise_stands_behind_what_the_log_had_when_it_was_made(log):
         log.append()
         before = log.bundle(name="before.zip")
         _, receipt = _promised(api, log, "alice", "slow.jwt")
-        status, said = log.verified(before, receipt)
-        assert (status, "WRONG" in said, "ask for a bundle that reaches further" in said) == (INCOMPLETE, False, True)
+        status, output = log.verified(before, receipt)
+        assert (status, "WRONG" in output, "ask for a bundle that reaches further" in output) == (
+            INCOMPLETE,
+            False,
+            True,
+        )
         log.append()
-        status, said = log.verified(log.bundle(name="after.zip"), receipt)
-    assert (status, "WRONG" in said) == (INCOMPLETE, False), said
+        status, output = log.verified(log.bundle(name="after.zip"), receipt)
+    assert (status, "WRONG" in output) == (INCOMPLETE, False), output
 
 
 def test_what_was_said_earlier_ends_nothing_that_was_said_later(log):
@@ -282,12 +289,12 @@ def test_what_was_said_earlier_ends_nothing_that_was_said_later(log):
         row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", "subject": subject("olga"), "processing": "ads"}
         api.ok("POST", "/v1/imports", {"import": "older", "rows": [{**row, "decision": "refused"}]})
         log.append()
-        status, said = log.verified(log.bundle(), receipt)
-        assert (status, "does not stand any more" in said) == (INCOMPLETE, False), said
+        status, output = log.verified(log.bundle(), receipt)
+        assert (status, "does not stand any more" in output) == (INCOMPLETE, False), output
         api.withdraw("olga", "ads")
         log.append()
-        status, said = log.verified(log.bundle(name="after.zip"), receipt)
-    assert (status, "does not stand any more" in said) == (WRONG, True), said
+        status, output = log.verified(log.bundle(name="after.zip"), receipt)
+    assert (status, "does not stand any more" in output) == (WRONG, True), output
 
 
 def test_another_log_ends_no_consent(log):
@@ -301,8 +308,8 @@ def test_another_log_ends_no_consent(log):
     bundle = log.bundle()
     content = b"".join(json.dumps(line).encode() + b"\n" for line in lines_of(bundle))
     evil = replaced(bundle, log.place / "evil.zip", "data/entries.ndjson", content.replace(b"sceau", b"other", 1))
-    status, said = log.verified(rewritten(evil, log.place / "none.zip", {"later.json": None}), receipt)
-    assert (status, "does not stand any more" in said) == (WRONG, False), said
+    status, output = log.verified(rewritten(evil, log.place / "none.zip", {"later.json": None}), receipt)
+    assert (status, "does not stand any more" in output) == (WRONG, False), output
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -312,9 +319,9 @@ def test_what_is_wrong_is_told_though_the_rest_cannot_be_read(bundled, tmp_path,
     row = json.dumps({"kind": "x", "id": "1 and 2: " * 3_000}) + "\n"
     odd = {"data/unentered.ndjson": lambda _: f"{row}{'[' * 100_000}\n".encode()}
     forged = rewritten(bundle, tmp_path / "forged.zip", odd, manifest=True)
-    status, said = log.verified(forged, log.kept("head"), "--lang", language)
+    status, output = log.verified(forged, log.kept("head"), "--lang", language)
     wrong = {"en": "WRONG: x 1 and", "fr": "FAUX: x 1 and"}[language]
-    assert (status, wrong in said, f"{log.place / 'head'}: " in said) == (WRONG, True, True)
+    assert (status, wrong in output, f"{log.place / 'head'}: " in output) == (WRONG, True, True)
 
 
 @pytest.mark.parametrize("name", ["data/stamps/3.checkpoint", "data/" + "a/" * 30_000 + "b"], ids=["stamp", "name"])
@@ -365,10 +372,10 @@ def test_a_bundle_of_nobody_accuses_nobody(bundled, made_old):
     theirs = made_old.bundle()
     stranger = ("--key", made_old.key().split("\n")[1])  # of receipts: no log's
     for keys in ((), stranger):
-        status, _, said = log.sceau("proof", "verify", mine, theirs, *keys)
-        assert (status, "forked" in said) == (INCOMPLETE, False), said
-    status, said = log.verified(mine, theirs)
-    assert (status, "forked" in said) == (WRONG, False), said  # theirs is signed by no key that is trusted
+        status, _, output = log.sceau("proof", "verify", mine, theirs, *keys)
+        assert (status, "forked" in output) == (INCOMPLETE, False), output
+    status, output = log.verified(mine, theirs)
+    assert (status, "forked" in output) == (WRONG, False), output  # theirs is signed by no key that is trusted
 
 
 def test_a_receipt_is_judged_by_bundles_that_have_its_entry(log):

@@ -28,8 +28,8 @@ def log(tmp_path_factory, witness):
 def _handed_in(log, note, *witnesses):
     (log.place / "cosigned").write_text(note)
     named = [word for each in witnesses for word in ("--witness", each)]
-    status, refused, said = log.sceau("proof", "stamp", "--cosigned", log.place / "cosigned", *named)
-    return status, refused or said
+    status, refused, output = log.sceau("proof", "stamp", "--cosigned", log.place / "cosigned", *named)
+    return status, refused or output
 
 
 def _refused(log, witness):
@@ -50,8 +50,8 @@ def _refused(log, witness):
 def test_what_is_no_cosignature_of_a_known_witness_is_refused(log, witness):
     """A cosignature by an unknown key, or of another head or time, is not kept, and a line says why."""
     for case, (note, says) in _refused(log, witness).items():
-        status, said = _handed_in(log, note, witness.key)
-        assert (status, says in said) == (1, True), f"{case}: {said}"
+        status, output = _handed_in(log, note, witness.key)
+        assert (status, says in output) == (1, True), f"{case}: {output}"
     assert log.value("SELECT count(*) FROM proof_anchor") == 0
     with running(log.database) as api:
         assert api.with_key(None).call("GET", "/proof/v1/checkpoint?cosigned=true").status_code == 404
@@ -68,10 +68,10 @@ LOGS_OWN = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2
 )
 def test_a_witness_is_named_by_its_key(log, witness, named, says):
     """Handing in a cosignature needs the key of a witness: without one, or with another kind, the exit status is 2."""
-    status, said = _handed_in(log, witness.cosigned(log.head()), *named)
-    assert (status, says in " ".join(said.split())) == (2, True), said
-    status, said = _handed_in(log, witness.cosigned(log.head()), witness.key, witness.key)
-    assert (status, "once" in said) == (2, True), said
+    status, output = _handed_in(log, witness.cosigned(log.head()), *named)
+    assert (status, says in " ".join(output.split())) == (2, True), output
+    status, output = _handed_in(log, witness.cosigned(log.head()), witness.key, witness.key)
+    assert (status, "once" in output) == (2, True), output
 
 
 def test_a_head_that_this_log_does_not_have_is_refused(log, witness):
@@ -79,9 +79,9 @@ def test_a_head_that_this_log_does_not_have_is_refused(log, witness):
     note = log.head()
     root = Note.parse(note).text.split("\n")[2]
     log.superuser(f"UPDATE proof_checkpoint SET note = replace(note, '{root}', '{'A' * 43}=')")
-    status, said = _handed_in(log, witness.cosigned(note), witness.key)
+    status, output = _handed_in(log, witness.cosigned(note), witness.key)
     log.superuser(f"UPDATE proof_checkpoint SET note = replace(note, '{'A' * 43}=', '{root}')")
-    assert (status, "this log has signed no such checkpoint of" in said) == (1, True), said
+    assert (status, "this log has signed no such checkpoint of" in output) == (1, True), output
 
 
 def test_a_cosignature_is_kept_served_and_bundled(log, witness):
@@ -99,18 +99,18 @@ def test_a_cosignature_is_kept_served_and_bundled(log, witness):
         assert stranger.call("GET", "/proof/v1/checkpoint?cosigned=true").text == cosigned
     bundle = log.bundle("--anchored")
     size = len(lines_of(bundle))
-    status, said = log.verify(bundle, witness=str(witness.key))
+    status, output = log.verify(bundle, witness=str(witness.key))
     line = f"witness witness.example/w1: the first {size} entries were there at 2026-09-21T14:13:20Z"
-    assert (status, line in said, "NOT CHECKED" in said) == (GOOD, True, False), said
-    status, said = log.verify(bundle)
+    assert (status, line in output, "NOT CHECKED" in output) == (GOOD, True, False), output
+    status, output = log.verify(bundle)
     asked = "cosignatures of witness.example/w1: give its key with --key"
-    assert (status, asked in said) == (GOOD_BUT_INCOMPLETE, True)
+    assert (status, asked in output) == (GOOD_BUT_INCOMPLETE, True)
     whole = log.bundle(name="whole.zip")
     assert [line for line in lines_of(whole) if '"kind":"anchor"' in line["entry"]]
     assert log.verify(whole, witness=str(witness.key))[0] == GOOD_BUT_INCOMPLETE
     (log.place / "head").write_text(cosigned)
-    status, said = log.verify(log.place / "head", witness=str(witness.key))
-    assert (status, "witness witness.example/w1 saw it at 2026-09-21T14:13:20Z" in said) == (GOOD, True)
+    status, output = log.verify(log.place / "head", witness=str(witness.key))
+    assert (status, "witness witness.example/w1 saw it at 2026-09-21T14:13:20Z" in output) == (GOOD, True)
 
 
 def test_a_cosignature_in_a_bundle_that_is_wrong_is_named(log, witness, tmp_path):
@@ -123,5 +123,5 @@ def test_a_cosignature_in_a_bundle_that_is_wrong_is_named(log, witness, tmp_path
     ):
         changes = {name: lambda _, content=forged: content.encode()}
         changed = rewritten(bundle, tmp_path / "forged.zip", changes, manifest=True)
-        status, said = log.verify(changed, witness=str(witness.key))
-        assert (status, says in said, "the first" in said) == (wanted, True, False), said
+        status, output = log.verify(changed, witness=str(witness.key))
+        assert (status, says in output, "the first" in output) == (wanted, True, False), output

@@ -150,10 +150,10 @@ def test_nobody_accuses_an_honest_deployment(database, tmp_path, monkeypatch, se
 
 def _is_good(life):
     keys = [part for key in life.log.key().split("\n") for part in ("--key", key)]
-    status, _, said = life.log.sceau("proof", "verify", *life.kept, *keys)
-    wrong = [line for line in said.splitlines() if "WRONG: " in line and "do not rely" not in line]
+    status, _, output = life.log.sceau("proof", "verify", *life.kept, *keys)
+    wrong = [line for line in output.splitlines() if "WRONG: " in line and "do not rely" not in line]
     # A receipt of a consent that ended says so: that accuses whoever uses it, and not the deployment.
     assert [line for line in wrong if "does not stand any more" not in line] == []
-    assert "UNREADABLE" not in said
-    status, said = replayed(life.log)
-    assert (status != 1, "0 different" in said, "ALTERED" in said) == (True, True, False), said
+    assert "UNREADABLE" not in output
+    status, output = replayed(life.log)
+    assert (status != 1, "0 different" in output, "ALTERED" in output) == (True, True, False), output

@@ -35,8 +35,8 @@ def log(tmp_path_factory):
 def test_each_invalidation_is_one_entry_that_tells_no_text(log):
     """Each invalidation is one entry, without the text's hash and the reason, which are in its body."""
     bundle = log.bundle()
-    status, said = log.verify(bundle)
-    assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False), said
+    status, output = log.verify(bundle)
+    assert (status, "WRONG" in output) == (GOOD_BUT_NOT_ANCHORED, False), output
     lines = [line for line in lines_of(bundle) if json.loads(line["entry"])["kind"] == "invalidation"]
     assert [json.loads(line["entry"])["id"] for line in lines] == ["ads/1", "ads/2"]
     assert not any(TEXT in line["entry"] or WHY in line["entry"] for line in lines)
@@ -59,10 +59,10 @@ TAMPERED = {
 def test_an_invalidation_that_was_tampered_with_is_named(log, statement):
     """An invalidation that a superuser changed, removed or added is named; once restored, the bundle is good."""
     log.superuser("CREATE TABLE kept AS TABLE processing_invalidation", statement)
-    status, said = log.verify(log.bundle())
+    status, output = log.verify(log.bundle())
     log.superuser("DELETE FROM processing_invalidation", "INSERT INTO processing_invalidation SELECT * FROM kept")
     log.superuser("DROP TABLE kept")
-    assert (status, "WRONG:" in said, "invalidation" in said) == (1, True, True), said
+    assert (status, "WRONG:" in output, "invalidation" in output) == (1, True, True), output
     assert log.verify(log.bundle())[0] == GOOD_BUT_NOT_ANCHORED
 
 
@@ -93,8 +93,8 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
         _asked(api, 2)
         api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
         _asked(api, 1)
-    status, said = replayed(log)
-    assert said.endswith("14 decisions, 14 reproduced, 0 different, 0 not reproducible\n"), said
+    status, output = replayed(log)
+    assert output.endswith("14 decisions, 14 reproduced, 0 different, 0 not reproducible\n"), output
     assert status == 0
     assert Counter(it.facts.shape.reason for it in logged_rows(database)) == {
         "consent_in_force": 6,
@@ -105,5 +105,5 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
     alter(
         database, every(lambda it: it.facts.shape.reason == "consent_invalid", changes=lambda told: told["changes"] - 1)
     )
-    status, said = replayed(log)
-    assert (status, said.count("DIFFERENT: ")) == (1, 2), said
+    status, output = replayed(log)
+    assert (status, output.count("DIFFERENT: ")) == (1, 2), output

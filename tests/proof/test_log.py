@@ -27,10 +27,10 @@ UNREADABLE = 2
 def test_everything_that_was_recorded_is_in_the_log_and_verifies(log):
     """An untouched deployment passes; its entries hold no id, no pseudonym and no text."""
     bundle = log.bundle()
-    status, said = log.verify(bundle, log.heads / "checkpoint")
-    assert status == GOOD_BUT_NOT_ANCHORED, said
-    assert "WRONG" not in said
-    assert "the log goes on to the checkpoint of" in said
+    status, output = log.verify(bundle, log.heads / "checkpoint")
+    assert status == GOOD_BUT_NOT_ANCHORED, output
+    assert "WRONG" not in output
+    assert "the log goes on to the checkpoint of" in output
     lines = lines_of(bundle)
     kinds = [json.loads(line["entry"])["kind"] for line in lines]
     assert {"consent_event", "register_version", "status_change", "administrative_act", "settings", "key"} <= set(kinds)
@@ -52,8 +52,8 @@ def test_the_command_waits_for_whoever_appends(log):
         done = pool.submit(log.sceau, "proof", "stamp")
         eventually(lambda: log.value(waiting) == 1)
         other.rollback()
-        status, _, said = done.result()
-    assert (status, said.startswith("0 entries")) == (0, False), said
+        status, _, output = done.result()
+    assert (status, output.startswith("0 entries")) == (0, False), output
 
 
 def test_nothing_is_entered_twice(log):
@@ -70,8 +70,8 @@ def test_nothing_is_entered_twice(log):
     names = [(json.loads(line["entry"])["kind"], json.loads(line["entry"])["id"]) for line in lines]
     assert len(names) == len(set(names)) > size
     (log.place / "old").write_text(head)
-    status, said = log.verify(log.place / "later.zip", log.place / "old")
-    assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False)
+    status, output = log.verify(log.place / "later.zip", log.place / "old")
+    assert (status, "WRONG" in output) == (GOOD_BUT_NOT_ANCHORED, False)
 
 
 def _rotated(log, *how):
@@ -89,10 +89,10 @@ def test_a_key_of_the_log_is_rotated(log):
     assert new != old
     assert log.verify(before, key=old)[0] == GOOD_BUT_NOT_ANCHORED
     assert log.verify(after, key=new)[0] == GOOD_BUT_NOT_ANCHORED
-    status, said = log.verify(after, key=old)
-    assert (status, f"{new} follows a key that is trusted" in said) == (GOOD_BUT_NOT_ANCHORED, True)
-    status, _, said = log.sceau("proof", "verify", after, log.heads / "checkpoint", before, "--key", old)
-    assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False), said  # in every file of the run
+    status, output = log.verify(after, key=old)
+    assert (status, f"{new} follows a key that is trusted" in output) == (GOOD_BUT_NOT_ANCHORED, True)
+    status, _, output = log.sceau("proof", "verify", after, log.heads / "checkpoint", before, "--key", old)
+    assert (status, "WRONG" in output) == (GOOD_BUT_NOT_ANCHORED, False), output  # in every file of the run
     (stated,) = [
         json.loads(line["body"])["body"] for line in lines_of(after) if f'"key":"{new}"' in line.get("body", "")
     ]
@@ -153,9 +153,9 @@ NAMED = {
 def test_each_row_that_a_superuser_tampered_with_is_named(log):
     """Each row that a superuser changed, removed or added is named, and no other row is."""
     log.superuser(*TAMPERED)
-    status, said = log.verify(log.bundle())
-    found = re.findall(r": WRONG: (?:entry [0-9]+ \()?(\w+) \S+: (.*)", said)
-    assert (status, Counter(found)) == (1, NAMED), said
+    status, output = log.verify(log.bundle())
+    found = re.findall(r": WRONG: (?:entry [0-9]+ \()?(\w+) \S+: (.*)", output)
+    assert (status, Counter(found)) == (1, NAMED), output
 
 
 def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
@@ -175,9 +175,9 @@ def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
     assert "entries appended" in log.append()
     bundle = log.bundle()
     assert log.verify(bundle)[0] == GOOD_BUT_NOT_ANCHORED  # alone it looks whole
-    status, said = log.verify(bundle, old)
+    status, output = log.verify(bundle, old)
     assert status == 1
-    assert "it was rewritten" in said or "was set back: it had" in said
+    assert "it was rewritten" in output or "was set back: it had" in output
 
 
 def test_a_database_that_was_set_back_is_not_appended_to(log, tmp_path):
@@ -195,8 +195,8 @@ def test_a_database_that_was_set_back_is_not_appended_to(log, tmp_path):
     assert f"the log has {size} entries, and the checkpoint kept outside has" in log.append()
     assert log.head() == head
     (log.place / "newest").write_text(head)
-    status, said = log.verify(log.bundle(name="old.zip"), log.place / "newest")
-    assert (status, NOT_STATED in said, "newest is newer than this bundle" in said) == (1, True, True), said
+    status, output = log.verify(log.bundle(name="old.zip"), log.place / "newest")
+    assert (status, NOT_STATED in output, "newest is newer than this bundle" in output) == (1, True, True), output
 
 
 def test_a_head_that_cannot_be_read_or_is_gone_stops_the_log(log):
@@ -241,8 +241,8 @@ def test_one_odd_row_stops_nothing(log):
         api.withdraw("alice", "ads")
     assert log.append() not in {"0 entries appended", ""}
     assert log.append() == "0 entries appended"
-    status, said = log.verify(log.bundle())
-    assert (status, "2 rows wait to be entered" in said, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, True, False)
+    status, output = log.verify(log.bundle())
+    assert (status, "2 rows wait to be entered" in output, "WRONG" in output) == (GOOD_BUT_NOT_ANCHORED, True, False)
 
 
 def test_a_page_of_odd_rows_ends_an_append(log, monkeypatch):
@@ -291,8 +291,8 @@ def test_a_forged_bundle_is_never_good(log, tmp_path):
     bundle = log.bundle()
     for name, changes in FORGED.items():
         forged = rewritten(bundle, tmp_path / "forged.zip", changes, manifest=True)
-        status, said = log.verify(forged)
-        assert status in {1, UNREADABLE}, (name, said)
+        status, output = log.verify(forged)
+        assert status in {1, UNREADABLE}, (name, output)
 
 
 def test_a_bundle_says_what_it_leaves_out_and_makes_no_lines_of_its_own(log, tmp_path):
@@ -359,8 +359,8 @@ def test_a_bundle_of_one_processing_keeps_the_bodies_of_others_back(log):
         api.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
     log.append()
     bundle = log.bundle("--processing", "stats")
-    status, said = log.verify(bundle)
-    assert (status, "are not part of this bundle" in said, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, True, False)
+    status, output = log.verify(bundle)
+    assert (status, "are not part of this bundle" in output, "WRONG" in output) == (GOOD_BUT_NOT_ANCHORED, True, False)
     bodies = [json.loads(line["body"]) for line in lines_of(bundle) if "body" in line]
     assert {each["processing"] for each in bodies if "seq" in each and each["processing"]} == {"stats"}
 
@@ -370,8 +370,8 @@ def test_a_period_that_is_reversed_or_without_entries_makes_no_bundle(log):
     file = log.place / "none.zip"
     for command in (["bundle", "-o", file], ["replay"]):
         for since, until in (("2026-03-02", "2026-03-01"), ("2026-03-01", "2026-03-01T00:00:00Z")):
-            status, said, _ = log.sceau("proof", *command, "--since", since, "--until", until)
-            assert (status, "--since must be before --until" in said) == (2, True)
-    status, said, _ = log.sceau("proof", "bundle", "-o", file, "--since", "2100-01-01")
-    assert (status, said) == (1, "nothing was entered in the log in that period")
+            status, errors, _ = log.sceau("proof", *command, "--since", since, "--until", until)
+            assert (status, "--since must be before --until" in errors) == (2, True)
+    status, errors, _ = log.sceau("proof", "bundle", "-o", file, "--since", "2100-01-01")
+    assert (status, errors) == (1, "nothing was entered in the log in that period")
     assert not file.exists()

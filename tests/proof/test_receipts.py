@@ -76,13 +76,13 @@ def test_a_receipt_is_proved_once_its_consent_is_in_the_log(consented):
     api, log, alice, consent = consented
     answer = api.call("GET", f"/v1/consents/{consent}/proof")
     assert (answer.status_code, answer.headers["retry-after"]) == (202, "15")
-    status, said = log.verified(_receipt(api, log, consent))
-    assert (status, "it was not there yet" in said) == (INCOMPLETE, True)
+    status, output = log.verified(_receipt(api, log, consent))
+    assert (status, "it was not there yet" in output) == (INCOMPLETE, True)
     log.append()
     assert api.call("GET", f"/v1/consents/{consent}/proof").json()["proof"].startswith("c2sp.org/tlog-proof@v1\nindex ")
-    status, said = log.verified(_receipt(api, log, consent))
-    assert (status, "the entry stands in the log" in said, "WRONG" in said) == (INCOMPLETE, True, False)
-    assert said.count("NOT CHECKED") == 2  # what the register said, and whether the consent still stands
+    status, output = log.verified(_receipt(api, log, consent))
+    assert (status, "the entry stands in the log" in output, "WRONG" in output) == (INCOMPLETE, True, False)
+    assert output.count("NOT CHECKED") == 2  # what the register said, and whether the consent still stands
     assert alice not in (log.place / "receipt.jwt").read_text()
 
 
@@ -110,8 +110,8 @@ def _signed_anew(log, receipt, claims, name="sceau.example.fr/receipts"):
     signer = Signer.of(name, Ed25519PrivateKey.generate())
     receipt.write_text(signed_jws(signer.private, str(signer.key), TYPE, claims))
     keys = ("--key", str(signer.key), "--key", log.key().split("\n")[0])
-    status, _, said = log.sceau("proof", "verify", receipt, log.heads / "checkpoint", *keys)
-    return status, said
+    status, _, output = log.sceau("proof", "verify", receipt, log.heads / "checkpoint", *keys)
+    return status, output
 
 
 def _changed(text, change):
@@ -144,10 +144,10 @@ def test_a_receipt_that_was_changed_is_named(settled, change):
     receipt = _receipt(api, log, consent)
     text = _changed(receipt.read_text(), change)
     receipt.write_text(text)
-    status, said = log.verified(receipt)
-    assert (status, "it was changed" in said) == (1, True)
-    status, said = _signed_anew(log, receipt, _claims(receipt))
-    assert (status, "it was changed" in said) == (1, False), said
+    status, output = log.verified(receipt)
+    assert (status, "it was changed" in output) == (1, True)
+    status, output = _signed_anew(log, receipt, _claims(receipt))
+    assert (status, "it was changed" in output) == (1, False), output
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_a_receipt_that_is_odd_stops_nothing(settled, log_says):
     """A receipt with odd content is refused, and the next file is still checked."""
     api, log, consent = settled
     receipt = _receipt(api, log, consent)
-    status, said = _signed_anew(log, receipt, {**_claims(receipt), "log": log_says})
-    assert (status, "a checkpoint of" in said) == (UNREADABLE, True)
+    status, output = _signed_anew(log, receipt, {**_claims(receipt), "log": log_says})
+    assert (status, "a checkpoint of" in output) == (UNREADABLE, True)
 
 
 def test_only_a_key_of_receipts_signs_receipts(settled):
@@ -166,8 +166,8 @@ def test_only_a_key_of_receipts_signs_receipts(settled):
     api, log, consent = settled
     receipt = _receipt(api, log, consent)
     for name, status in (("sceau.example.fr/ledger", 1), ("other.example/receipts", INCOMPLETE)):
-        found, said = _signed_anew(log, receipt, _claims(receipt), name)
-        assert (found, "the entry stands in the log, as number" in said) == (status, False), said
+        found, output = _signed_anew(log, receipt, _claims(receipt), name)
+        assert (found, "the entry stands in the log, as number" in output) == (status, False), output
 
 
 def test_a_receipt_of_somebody_else_s_key_is_named(settled):
@@ -175,10 +175,10 @@ def test_a_receipt_of_somebody_else_s_key_is_named(settled):
     api, log, consent = settled
     receipt = _receipt(api, log, consent)
     other = str(Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate()).key)
-    status, _, said = log.sceau("proof", "verify", receipt, "--key", other)
-    assert (status, "a key that is not trusted" in said) == (1, True)
-    status, _, said = log.sceau("proof", "verify", receipt, "--key", log.key().split("\n")[0])
-    assert (status, "NOT CHECKED: no key of receipts was given" in said) == (INCOMPLETE, True)
+    status, _, output = log.sceau("proof", "verify", receipt, "--key", other)
+    assert (status, "a key that is not trusted" in output) == (1, True)
+    status, _, output = log.sceau("proof", "verify", receipt, "--key", log.key().split("\n")[0])
+    assert (status, "NOT CHECKED: no key of receipts was given" in output) == (INCOMPLETE, True)
     for text in ("eyJ", "eyJhIjoxfQ.eyJhIjoxfQ.AA", receipt.read_text().replace(".", "", 1)):
         receipt.write_text(text)
         assert log.verified(receipt)[0] == UNREADABLE
@@ -280,8 +280,8 @@ def test_a_receipt_that_is_used_after_a_withdrawal_is_named(consented, bob):
     log.append()
     after = log.bundle(name="after.zip")
     assert log.verified(receipt, before)[0] == INCOMPLETE
-    status, said = log.verified(receipt, after)
-    assert (status, "does not stand any more: it ended by entry" in said, ": withdrawn" in said) == (1, True, True)
+    status, output = log.verified(receipt, after)
+    assert (status, "does not stand any more: it ended by entry" in output, ": withdrawn" in output) == (1, True, True)
 
 
 @pytest.mark.parametrize("named", ["version", "text"])
@@ -299,8 +299,8 @@ def test_a_receipt_that_is_used_after_an_invalidation_is_named(service, named):
     assert log.verified(receipt, log.bundle(name=f"before-{ads}.zip"))[0] == INCOMPLETE
     invalidate(api, ads, **struck)
     log.append()
-    status, said = log.verified(receipt, log.bundle(name=f"after-{ads}.zip"))
-    assert (status, f"(invalidation {ads}/2): invalidated" in said) == (1, True), said
+    status, output = log.verified(receipt, log.bundle(name=f"after-{ads}.zip"))
+    assert (status, f"(invalidation {ads}/2): invalidated" in output) == (1, True), output
 
 
 def test_whoever_may_not_see_a_consent_gets_neither_proof_nor_receipt(settled):
@@ -351,10 +351,10 @@ def test_erasing_a_person_leaves_no_receipt_that_names_it(consented):
     api.ok("POST", "/v1/subjects/erasures", {"subject": subject(alice)})
     log.append()
     (log.place / "receipt.jwt").write_text(before)
-    status, said = log.verified(log.place / "receipt.jwt")
-    assert (status, "WRONG" in said) == (INCOMPLETE, False)
-    status, said = log.verify(log.bundle(name="erased.zip"), key=log.key().split("\n")[0])
-    assert (status, "WRONG" in said) == (INCOMPLETE, False)
+    status, output = log.verified(log.place / "receipt.jwt")
+    assert (status, "WRONG" in output) == (INCOMPLETE, False)
+    status, output = log.verify(log.bundle(name="erased.zip"), key=log.key().split("\n")[0])
+    assert (status, "WRONG" in output) == (INCOMPLETE, False)
 
 
 @pytest.mark.parametrize(
@@ -426,8 +426,8 @@ def test_a_withdrawal_has_a_receipt_at_once(consented, processing):
     assert record.get("dpv:hasProcess", {}).get("dct:identifier") == processing
     assert [each["dpv:hasName"] for each in record["dpv:hasDataController"]] == ["Exemple SAS"]
     log.append()
-    status, said = log.verified(_receipt(api, log, withdrawal))
-    assert (status, "the entry stands in the log" in said, "WRONG" in said) == (INCOMPLETE, True, False), said
+    status, output = log.verified(_receipt(api, log, withdrawal))
+    assert (status, "the entry stands in the log" in output, "WRONG" in output) == (INCOMPLETE, True, False), output
     html = api.call("GET", f"/v1/consents/{withdrawal}/receipt", headers={"Accept": "text/html"}).text
     assert "Accord retiré le" in html.replace("\N{NO-BREAK SPACE}", " ")
 
@@ -449,12 +449,12 @@ def test_a_withdrawal_that_was_removed_before_it_was_entered_is_named(own):
         f"DELETE FROM proof_queue WHERE id = '{withdrawal}'", f"DELETE FROM consent_event WHERE id = '{withdrawal}'"
     )
     log.append()
-    status, said = log.verified(log.bundle(name="soon.zip"), receipt)
-    assert (status, "ask for a bundle that reaches further" in said) == (INCOMPLETE, True), said
+    status, output = log.verified(log.bundle(name="soon.zip"), receipt)
+    assert (status, "ask for a bundle that reaches further" in output) == (INCOMPLETE, True), output
     _entered_later(api, log)
-    status, said = log.verified(log.bundle(name="later.zip"), receipt)
+    status, output = log.verified(log.bundle(name="later.zip"), receipt)
     told = f"the act {withdrawal} that {receipt} tells, of"
-    assert (status, told in said, "was not entered" in said) == (1, True, True), said
+    assert (status, told in output, "was not entered" in output) == (1, True, True), output
 
 
 @pytest.mark.parametrize("altered", [False, True])
@@ -468,9 +468,11 @@ def test_an_act_that_was_altered_before_it_was_entered_is_named(own, altered):
         moved = "collected_at = collected_at - interval '9 days'"
         log.superuser(f"UPDATE consent_event SET {moved} WHERE id = '{withdrawal}'")
     _entered_later(api, log)
-    status, said = log.verified(log.bundle(), receipt)
+    status, output = log.verified(log.bundle(), receipt)
     told = f"{receipt} tells something else: when it was collected"
-    assert (status, told in said, "WRONG" in said) == ((1, True, True) if altered else (INCOMPLETE, False, False)), said
+    assert (status, told in output, "WRONG" in output) == (
+        (1, True, True) if altered else (INCOMPLETE, False, False)
+    ), output
 
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")  # as RFC 8037 names it, which others read

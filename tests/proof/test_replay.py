@@ -116,9 +116,9 @@ def _changed(database, statement, *values):
 
 def test_every_decision_comes_out_the_same(made_stated):
     """A replay reproduces each decision, although settings, texts, consents and the mode have changed in between."""
-    status, said = replayed(made_stated)
-    assert said.endswith("72 decisions, 72 reproduced, 0 different, 0 not reproducible\n"), said
-    assert (status, "Stated from " in said, " 0 altered" in said) == (0, True, True)
+    status, output = replayed(made_stated)
+    assert output.endswith("72 decisions, 72 reproduced, 0 different, 0 not reproducible\n"), output
+    assert (status, "Stated from " in output, " 0 altered" in output) == (0, True, True)
 
 
 def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monkeypatch):
@@ -140,14 +140,14 @@ def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monk
             _happen(api, chance)
         ask_many(api, chance, half)
     log = Log(database, tmp_path)
-    status, said = replayed(log)
-    assert said.endswith(f"{2 * half} decisions, {2 * half} reproduced, 0 different, 0 not reproducible\n"), said
+    status, output = replayed(log)
+    assert output.endswith(f"{2 * half} decisions, {2 * half} reproduced, 0 different, 0 not reproducible\n"), output
     assert status == 0
     permits = [it.facts for it in logged_rows(database) if it.facts.shape.permitted and it.facts.shape.build == "0.1.0"]
     consent = next(told.consent for told in permits if told.consent is not None)
     _changed(log.database, _REFUSAL, consent)
-    status, said = replayed(log)
-    assert (status, "consent_in_force in the log, consent_refused now" in said) == (1, True)
+    status, output = replayed(log)
+    assert (status, "consent_in_force in the log, consent_refused now" in output) == (1, True)
 
 
 def test_what_the_sweep_notes_accuses_nobody(database, tmp_path):
@@ -178,8 +178,8 @@ def test_what_the_sweep_notes_accuses_nobody(database, tmp_path):
     minute = timedelta(minutes=1)  # longer than anybody may take to hear of a fact
     alter(database, lambda every: [replace(each, at=each.at + minute) if each.at > swept else each for each in every])
     report = tmp_path / "differences.ndjson"
-    status, said = replayed(Log(database, tmp_path), more=("--differences", report))
-    assert "120 decisions, 120 reproduced, 0 different, 0 not reproducible" in said, said
+    status, output = replayed(Log(database, tmp_path), more=("--differences", report))
+    assert "120 decisions, 120 reproduced, 0 different, 0 not reproducible" in output, output
     assert (status, report.read_text()) == (0, "")
 
 
@@ -188,9 +188,9 @@ def test_one_fact_that_was_altered_is_seen(log):
     permits = [each.facts for each in logged_rows(log.database) if each.facts.shape.permitted]
     consent = next(each.consent for each in permits if each.shape.processing == "ads" and each.consent is not None)
     _changed(log.database, _REFUSAL, consent)
-    status, said = replayed(log)
+    status, output = replayed(log)
     told = "consent_in_force in the log, consent_refused now"
-    assert (status, "DIFFERENT: " in said, told in said) == (1, True, True)
+    assert (status, "DIFFERENT: " in output, told in output) == (1, True, True)
 
 
 @pytest.mark.parametrize("what", ["answer", "deleted", "added"])
@@ -203,9 +203,9 @@ def test_a_row_that_was_altered_is_seen(stated, what):
         "added": [lambda it: it, lambda it: replace(it, id=UUID(bytes=it.id.bytes[:6] + random_id().bytes[6:]))],
     }
     alter(stated.database, once(lambda it: it == first, *changes[what]))
-    status, said = replayed(stated)
-    assert (status, "ALTERED: " in said) == (1, True), said
-    assert (f"DIFFERENT: {first.id}" in said) == (what == "answer")
+    status, output = replayed(stated)
+    assert (status, "ALTERED: " in output) == (1, True), output
+    assert (f"DIFFERENT: {first.id}" in output) == (what == "answer")
 
 
 def test_a_segment_is_stated_once_and_merging_changes_no_decision(log, monkeypatch):
@@ -214,8 +214,8 @@ def test_a_segment_is_stated_once_and_merging_changes_no_decision(log, monkeypat
     assert _closed(log, monkeypatch) > 0
     assert logged_rows(log.database) == before
     assert log.close() == 0
-    status, said = replayed(log)
-    assert (status, "NOT STATED YET" in said) == (0, False), said
+    status, output = replayed(log)
+    assert (status, "NOT STATED YET" in output) == (0, False), output
 
 
 @pytest.mark.parametrize("ends", [timedelta(0), timedelta(minutes=30)])
@@ -226,14 +226,14 @@ def test_part_of_an_hour_is_compared_as_the_whole(log, monkeypatch, ends):
     hour = last.replace(minute=0, second=0, microsecond=0)
     begins, until = (last + timedelta(seconds=1), hour + timedelta(hours=1)) if ends else (hour, hour + _MOMENT)
     between = ("--since", f"{begins:%Y-%m-%dT%H:%M:%S}", "--until", f"{until:%Y-%m-%dT%H:%M:%S}")
-    status, _, said = log.sceau("proof", "replay", *between)
-    assert (status, " 0 altered" in said) == (0, True), said
+    status, _, output = log.sceau("proof", "replay", *between)
+    assert (status, " 0 altered" in output) == (0, True), output
 
 
 def test_decisions_that_are_not_stated_yet_are_told(made):
     """A replay covers this hour's decisions too, and says that they are not stated yet."""
-    status, said = replayed(made)
-    assert (status, f"NOT STATED YET: {len(logged_rows(made.database))} decisions" in said) == (0, True), said
+    status, output = replayed(made)
+    assert (status, f"NOT STATED YET: {len(logged_rows(made.database))} decisions" in output) == (0, True), output
 
 
 def test_decisions_that_come_late_are_stated_late(log, monkeypatch):
@@ -244,8 +244,8 @@ def test_decisions_that_come_late_are_stated_late(log, monkeypatch):
     assert "NOT STATED YET: 1 decisions" in replayed(log)[1]
     monkeypatch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-2))
     assert log.close() == 2  # what is late, and the hour
-    status, said = replayed(log)
-    assert (status, "LATE: 1 decisions" in said, " 0 altered" in said) == (0, True, True), said
+    status, output = replayed(log)
+    assert (status, "LATE: 1 decisions" in output, " 0 altered" in output) == (0, True, True), output
     alter(log.database, once(lambda it: it.id == late.id or _is_denied(it), lambda it: with_facts(it, permitted=True)))
     assert "ALTERED: " in replayed(log)[1]
 
@@ -255,8 +255,8 @@ def test_decisions_that_were_not_logged_are_told(log, monkeypatch):
     first = "SELECT gen_random_uuid(), min(from_at), 7 FROM decision_segment"
     _changed(log.database, f"INSERT INTO decision_drop (id, at, number) {first} RETURNING id")
     _closed(log, monkeypatch)
-    status, said = replayed(log)
-    assert (status, "NOT LOGGED: 7 decisions" in said) == (INCOMPLETE, True)
+    status, output = replayed(log)
+    assert (status, "NOT LOGGED: 7 decisions" in output) == (INCOMPLETE, True)
 
 
 @pytest.mark.parametrize("what", ["quiet hour", "statement gone", "statement changed"])
@@ -272,8 +272,8 @@ def test_whoever_alters_the_statements_too_is_seen(stated, what):
         add(stated.database, segment_of([logged(datetime.now(UTC) - timedelta(hours=1))]), merged=True)
     else:
         _changed(stated.database, changes[what])
-    status, said = replayed(stated)
-    assert (status, "ALTERED: " in said) == (1, True), said
+    status, output = replayed(stated)
+    assert (status, "ALTERED: " in output) == (1, True), output
 
 
 SEGMENTS = {
@@ -295,8 +295,8 @@ SEGMENTS = {
 def test_what_a_segment_says_is_stated_too(stated, statements):
     """A segment that is altered, unreadable or without what the log committed to is named."""
     stated.superuser(*statements)
-    status, said = replayed(stated)
-    assert (status, "ALTERED: " in said) == (1, True), said
+    status, output = replayed(stated)
+    assert (status, "ALTERED: " in output) == (1, True), output
 
 
 def test_a_second_statement_of_a_segment_is_seen(stated):
@@ -310,8 +310,8 @@ def test_a_second_statement_of_a_segment_is_seen(stated):
     FROM proof_statement WHERE body->'segments' <> '[]' LIMIT 1 RETURNING id
     """
     _changed(stated.database, add_again)
-    status, said = replayed(stated)
-    assert (status, "two statements name one segment" in said) == (1, True), said
+    status, output = replayed(stated)
+    assert (status, "two statements name one segment" in output) == (1, True), output
 
 
 def test_statements_go_on_where_they_ended_though_a_clock_was_set_back(log, monkeypatch):
@@ -335,8 +335,8 @@ def test_the_running_hour_is_put_together(log, monkeypatch):
         assert logged_rows(log.database) == before
         assert _closed(log, monkeypatch) > 0
         assert (owner.execute(number).fetchone() or (1,))[0] == 0
-    status, said = replayed(log)
-    assert (status, " 0 altered" in said, "LATE" in said) == (0, True, False), said
+    status, output = replayed(log)
+    assert (status, " 0 altered" in output, "LATE" in output) == (0, True, False), output
 
 
 def test_a_large_hour_is_stated_piece_by_piece(log, monkeypatch):
@@ -345,16 +345,16 @@ def test_a_large_hour_is_stated_piece_by_piece(log, monkeypatch):
     before = logged_rows(log.database)
     assert _closed(log, monkeypatch) >= len(before) // 10
     assert logged_rows(log.database) == before
-    status, said = replayed(log)
-    assert (status, " 0 altered" in said, "LATE" in said) == (0, True, False), said
+    status, output = replayed(log)
+    assert (status, " 0 altered" in output, "LATE" in output) == (0, True, False), output
 
 
 def test_a_statement_of_another_time_is_compared_all_the_same(stated):
     """A replay finds a statement by the hour that it is about, however late it was stated."""
     _changed(stated.database, "UPDATE proof_statement SET at = at + interval '25 hours' RETURNING id")
     alter(stated.database, once(_is_denied))
-    status, said = replayed(stated)
-    assert (status, "ALTERED: " in said) == (1, True), said
+    status, output = replayed(stated)
+    assert (status, "ALTERED: " in output) == (1, True), output
 
 
 def test_a_log_of_decisions_that_stayed_behind_is_no_alteration(log, monkeypatch, tmp_path):
@@ -365,8 +365,12 @@ def test_a_log_of_decisions_that_stayed_behind_is_no_alteration(log, monkeypatch
         assert restored(empty, tmp_path / "all.ndjson", key_of(log.database))[0] == 0
         (tmp_path / "there").mkdir()
         moved = Log(empty, tmp_path / "there")
-        status, said = replayed(moved)
-        assert (status, "ALTERED: " in said, "of days that were dropped or stayed behind" in said) == (0, False, True)
+        status, output = replayed(moved)
+        assert (status, "ALTERED: " in output, "of days that were dropped or stayed behind" in output) == (
+            0,
+            False,
+            True,
+        )
         with psycopg.connect(empty.owner_url, autocommit=True) as owner:
             owner.execute("SET session_replication_role = replica")
             owner.execute("DELETE FROM administrative_act WHERE act = 'deployment.restored'")
@@ -381,8 +385,8 @@ def test_a_day_that_was_dropped_is_no_alteration(log, monkeypatch):
     log.append()
     with psycopg.connect(log.database.owner_url, autocommit=True) as owner:
         assert owner.execute("SELECT sceau_drop_log_before(current_date - 31)").fetchone() == (1,)
-        status, said = replayed(log, more=("--since", f"{old:%Y-%m-%d}"))
-        assert (status, "1 of days that were dropped or stayed behind, 0 altered" in said) == (0, True), said
+        status, output = replayed(log, more=("--since", f"{old:%Y-%m-%d}"))
+        assert (status, "1 of days that were dropped or stayed behind, 0 altered" in output) == (0, True), output
         owner.execute("SET session_replication_role = replica")
         owner.execute("DELETE FROM decision_segment")
         days = "SELECT generate_series(now() - interval '1 day', now() + interval '1 day', '1 day') AS day"
@@ -404,9 +408,9 @@ def test_a_row_that_says_it_knew_something_else_is_seen(log, what):
         alter(log.database, once(_looked_at_others, lambda it: replace(it, person=b"\7" * 16)))
     else:
         alter(log.database, every(_looked_at_others, **changes[what]))
-    status, said = replayed(log)
+    status, output = replayed(log)
     assert status != 0
-    assert "DIFFERENT: " in said or "another row's" in said, said
+    assert "DIFFERENT: " in output or "another row's" in output, output
 
 
 def _looked_at_others(decision):
@@ -425,26 +429,26 @@ def test_a_permit_long_after_a_withdrawal_is_seen(log):
         return is_permit and newest.get(it.subject_ref, 0) > told.known
 
     alter(log.database, once(was_overtaken, lambda it: replace(it, at=it.at + timedelta(minutes=2))))
-    status, said = replayed(log)
-    assert (status, "heard in time True in the log, False now" in said) == (1, True), said
+    status, output = replayed(log)
+    assert (status, "heard in time True in the log, False now" in output) == (1, True), output
 
 
 def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
     """A decision under an unknown counting, or by other rules that decide otherwise, is told as not reproducible."""
     other = once(lambda it: it.facts.shape.reason != "consent_in_force", lambda it: with_facts(it, policy="P2Y/never"))
     alter(log.database, other)
-    status, said = replayed(log)
+    status, output = replayed(log)
     told = "NOT REPRODUCIBLE: 1: periods were counted in a way that these rules do not know"
-    assert (status, told in said) == (INCOMPLETE, True)
+    assert (status, told in output) == (INCOMPLETE, True)
     monkeypatch.setattr("app.operations.proof.replay_decisions.rules_digest", lambda: "other")
     assert replayed(log)[1].endswith("72 decisions, 71 reproduced, 0 different, 1 not reproducible\n")
     permit = once(
         lambda it: it.facts.shape.reason == "consent_in_force", lambda it: with_facts(it, reason="consent_expired")
     )
     alter(log.database, permit)
-    status, said = replayed(log)
-    assert (status, "0 different, 2 not reproducible" in said) == (INCOMPLETE, True)
-    assert f"decided by the rules {rules_digest()} of build " in said
+    status, output = replayed(log)
+    assert (status, "0 different, 2 not reproducible" in output) == (INCOMPLETE, True)
+    assert f"decided by the rules {rules_digest()} of build " in output
 
 
 def test_other_parties_are_kept_where_a_processing_asks_for_them_only(made):
@@ -466,5 +470,5 @@ def test_who_was_looked_at_is_sealed(log):
     alter(
         log.database, every(lambda it: it.facts.relied is not None, relied=lambda told: (told["relied"] or b"") + b"\0")
     )
-    status, said = replayed(log)
-    assert (status, "who was looked at cannot be opened" in said) == (INCOMPLETE, True)
+    status, output = replayed(log)
+    assert (status, "who was looked at cannot be opened" in output) == (INCOMPLETE, True)

@@ -36,9 +36,9 @@ def test_what_is_past_its_time_is_destroyed_and_named(old):
     assert owned(old, "run") == "2 ledgers destroyed (1 of them of refusals only), 3 events.\n"
     assert known(old, "alice", "bruno", "chloe") == [[], [], ["granted", "granted"]]
     old.append()
-    status, said = old.verify(old.bundle(), head)
-    assert (status, "WRONG" in said) == (GOOD_BUT_INCOMPLETE, False), said
-    assert "3 bodies were destroyed when their time was over, as retention runs in the log say" in said
+    status, output = old.verify(old.bundle(), head)
+    assert (status, "WRONG" in output) == (GOOD_BUT_INCOMPLETE, False), output
+    assert "3 bodies were destroyed when their time was over, as retention runs in the log say" in output
     runs = [line["body"] for line in lines_of(old.place / "bundle.zip") if "retention_run" in line["entry"]]
     stated = [json.loads(body)["body"] for body in runs]
     assert [(each["consents"], each["refusals"], len(each["positions"])) for each in stated] == [(1, 1, 3)]
@@ -142,8 +142,8 @@ def test_periods_are_those_of_the_owner(old):
     assert owned(old, "run").startswith("0 ledgers")
     for short in ("P1D", "P1Y", "P12M", "P360D", "P13M-30D", "P2Y-1D", "P2Y1D", "banana"):
         words = ("retention", "sign", "--by", "DPO", "--refusals", short)
-        status, said, _ = run_command(old.database, *words, database_owner_url=old.database.owner_url)
-        assert (status, "a period is in years and months" in said) == (2, True), short
+        status, errors, _ = run_command(old.database, *words, database_owner_url=old.database.owner_url)
+        assert (status, "a period is in years and months" in errors) == (2, True), short
         with psycopg.connect(old.database.owner_url) as connection, pytest.raises(psycopg.errors.DatabaseError):
             connection.execute("UPDATE retention_rule SET period = %s", [short])
     assert "P20Y" in owned(old, "show")
@@ -162,8 +162,8 @@ def test_six_years_are_proposed_and_another_period_needs_its_basis(old):
     """A period other than the proposed six years needs a basis, which the schedule then prints."""
     shown = owned(old, "show")
     assert (shown.count("P6Y"), shown.count("code de procédure pénale art. 8")) == (2, 2)
-    status, said, _ = _sign(old.database, "--consents", "P8Y")
-    assert (status, "--basis" in said, "Proposed: nothing" in owned(old, "show")) == (1, True, True)
+    status, errors, _ = _sign(old.database, "--consents", "P8Y")
+    assert (status, "--basis" in errors, "Proposed: nothing" in owned(old, "show")) == (1, True, True)
     other = sign(old, "--consents", "P8Y", "--basis", "Ten-year contracts.")
     assert ("consent: P8Y" in other, "Basis: Ten-year contracts." in other, "refusal: P6Y" in other) == (True,) * 3
     assert owned(old, "show") == other
@@ -184,8 +184,8 @@ def test_a_shorter_period_takes_two_persons_once(old):
             answer(bob, proposal).raise_for_status()
 
         def refused(*words):
-            status, said, _ = _sign(old.database, *words, approval="two")
-            return (status, "POST /v1/proposals" in said) == (1, True)
+            status, errors, _ = _sign(old.database, *words, approval="two")
+            return (status, "POST /v1/proposals" in errors) == (1, True)
 
         assert refused(*shorter)
         # What a command says does not matter where two decide.
@@ -217,8 +217,8 @@ def test_a_restored_deployment_knows_what_was_signed(old, tmp_path):
     with new_database() as empty:
         assert restored(empty, tmp_path / "all.ndjson", key_of(old.database), register_approval="two")[0] == 0
         for words in (shorter, ("--consents", "P6Y"), ()):
-            status, said, _ = _sign(empty, *words, approval="two")
-            assert (status, "POST /v1/proposals" in said) == (1, True)
+            status, errors, _ = _sign(empty, *words, approval="two")
+            assert (status, "POST /v1/proposals" in errors) == (1, True)
         assert _sign(empty, "--consents", "P9Y", "--basis", "Longer.", approval="two")[0] == 0
 
 
@@ -254,5 +254,5 @@ def test_every_day_of_a_month_is_past_its_period_as_postgresql_counts(database):
 def test_a_hold_on_what_there_is_not_is_refused(old):
     """A hold on an unknown processing is refused, because it would keep nothing."""
     words = ("retention", "hold", "--reason", "r", "--by", "b", "--processing", "nope")
-    status, said, _ = run_command(old.database, *words, database_owner_url=old.database.owner_url)
-    assert (status, said) == (1, "there is no processing nope")
+    status, errors, _ = run_command(old.database, *words, database_owner_url=old.database.owner_url)
+    assert (status, errors) == (1, "there is no processing nope")

@@ -35,9 +35,9 @@ def test_a_run_of_the_future_is_not_entered(old):
     place = _places(old, "consent_event")[-1]
     _forge_run(old, [place])
     old.append()
-    status, said = old.verify(old.bundle(name="forged.zip"))
-    waits = "waits to be entered" in said or "wait to be entered" in said
-    assert (status, "its body is gone" in said, waits) == (1, True, True)
+    status, output = old.verify(old.bundle(name="forged.zip"))
+    waits = "waits to be entered" in output or "wait to be entered" in output
+    assert (status, "its body is gone" in output, waits) == (1, True, True)
 
 
 def test_a_run_that_is_stated_is_not_changed_afterwards(old):
@@ -50,8 +50,8 @@ def test_a_run_that_is_stated_is_not_changed_afterwards(old):
         f"""UPDATE proof_statement SET body = jsonb_set(body, '{{positions}}', body->'positions' || to_jsonb({place}))
         WHERE kind = 'retention_run'""",
     )
-    status, said = old.verify(old.bundle(name="excused.zip"))
-    assert (status, "what the database has is not what was recorded" in said) == (1, True)
+    status, output = old.verify(old.bundle(name="excused.zip"))
+    assert (status, "what the database has is not what was recorded" in output) == (1, True)
 
 
 @pytest.mark.parametrize("is_relabelled", [True, False])
@@ -68,10 +68,10 @@ def test_a_forged_row_under_the_name_of_an_emptied_entry_is_named(old, is_relabe
         'seq', 90))).* FROM consent_event AS event WHERE kind = 'granted' LIMIT 1""",
         f"UPDATE proof_entry SET id = '{forged}' WHERE position = {place}",
     )
-    status, said = old.verify(old.bundle(name="forged.zip"))
-    assert (status, f"consent_event {forged}: recorded, and not in the log" in said) == (1, True)
-    status, said = replayed(old)
-    assert (status, "1 rows were recorded, and are not in the log" in said) == (1, True)
+    status, output = old.verify(old.bundle(name="forged.zip"))
+    assert (status, f"consent_event {forged}: recorded, and not in the log" in output) == (1, True)
+    status, output = replayed(old)
+    assert (status, "1 rows were recorded, and are not in the log" in output) == (1, True)
 
 
 def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
@@ -80,16 +80,16 @@ def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
     owned(old, "run")
     bundle = old.bundle("--until", "2020-01-01")  # up to the first checkpoint, which was signed before the run
     later = later_of(bundle)
-    status, said = old.verify(bundle)
-    assert (status, "WRONG" in said, "were destroyed when their time was over" in said) == (3, False, True)
+    status, output = old.verify(bundle)
+    assert (status, "WRONG" in output, "were destroyed when their time was over" in output) == (3, False, True)
     told = later["entries"][0]
     for change in (
         {"body": told["body"].replace("P6Y", "P4Y")},
         {"proof": told["proof"].replace("index ", "index 1")},
     ):
         content = json.dumps({**later, "entries": [{**told, **change}, *later["entries"][1:]]}).encode()
-        status, said = old.verify(replaced(bundle, old.place / "forged.zip", "later.json", content))
-        assert (status, "is not what the log holds" in said) == (1, True)
+        status, output = old.verify(replaced(bundle, old.place / "forged.zip", "later.json", content))
+        assert (status, "is not what the log holds" in output) == (1, True)
 
 
 def test_a_child_stays_known_as_one(old):
@@ -129,8 +129,8 @@ def test_a_hold_waits_for_a_run_and_is_true_when_it_is_answered(old):
             with psycopg.connect(watched, autocommit=True) as watcher:
                 eventually(lambda: watcher.execute(waiting).fetchone())
             connection.commit()
-            status, said, _ = asked.result()
-    assert (status, said) == (1, "there is no such consent")
+            status, errors, _ = asked.result()
+    assert (status, errors) == (1, "there is no such consent")
 
 
 def test_a_link_that_was_just_made_keeps_its_ledger(old):
@@ -154,8 +154,12 @@ def test_a_replay_says_what_a_run_took(old):
         eventually(lambda: len(api.ok("POST", "/v1/decisions/search", {})["items"]) == 2)
     sign(old)
     owned(old, "run")
-    status, said = replayed(old)
-    assert (status, "DIFFERENT" in said, "NOT REPRODUCIBLE: 2: events that it rested on" in said) == (3, False, True)
+    status, output = replayed(old)
+    assert (status, "DIFFERENT" in output, "NOT REPRODUCIBLE: 2: events that it rested on" in output) == (
+        3,
+        False,
+        True,
+    )
 
 
 def test_rows_that_are_never_entered_do_not_stop_what_waits_behind_them(old, monkeypatch):
@@ -175,5 +179,5 @@ def test_a_run_in_bad_form_is_named(old, positions, schedule):
     """A malformed run is named, and leaves the bundle readable."""
     state(old, "retention_run", {"positions": positions, "schedule": schedule})
     old.append()
-    status, said = old.verify(old.bundle())
-    assert (status, "what it states is no run of retention" in said) == (1, True)
+    status, output = old.verify(old.bundle())
+    assert (status, "what it states is no run of retention" in output) == (1, True)

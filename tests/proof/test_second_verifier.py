@@ -45,9 +45,9 @@ def _second(keys, *files):
 def _both(log, *words, says=""):
     """The exit status on which both verifiers must agree, given the log's keys. `says`: what ours must print."""
     (log.place / "keys").write_text(log.key())
-    ours, said = log.verified(*words)
+    ours, output = log.verified(*words)
     status, told = _second(log.place / "keys", *(each for each in words if each != "--against"))
-    assert (status, says in said) == (ours, True), f"{said}\nAnd the second:\n{told}"
+    assert (status, says in output) == (ours, True), f"{output}\nAnd the second:\n{told}"
     assert ("WRONG: " in told, "NOT CHECKED: " in told or ours < INCOMPLETE) == (ours == WRONG, True)
     return ours
 

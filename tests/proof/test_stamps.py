@@ -48,8 +48,8 @@ def stamped(tmp_path_factory, authority):
     with new_database() as database, serving(authority.answer) as served:
         log = lived_in(database, tmp_path_factory.mktemp("log"))
         log.more = {"tsa_url": served.address, "tsa_ca_file": str(authority.roots)}
-        status, refused, said = log.sceau("proof", "stamp")
-        assert (status, said) == (0, "0 entries appended.\nThe newest checkpoint is time-stamped.\n"), refused
+        status, refused, output = log.sceau("proof", "stamp")
+        assert (status, output) == (0, "0 entries appended.\nThe newest checkpoint is time-stamped.\n"), refused
         assert "entries appended" in log.append()
         log.bundle("--anchored", name="anchored.zip")
         yield log
@@ -63,18 +63,18 @@ def bundle(stamped):
 
 def test_a_stamped_log_is_good_and_nothing_is_missing(stamped, bundle, authority):
     """The verdict is GOOD, exit 0, and says since when the entries are there, and under which policy."""
-    status, said = stamped.verify(bundle, roots=authority.roots)
-    assert status == GOOD, said
-    assert f"a time-stamp under policy {POLICY}: the first {len(lines_of(bundle))} entries were there at" in said
-    assert "NOT CHECKED" not in said
+    status, output = stamped.verify(bundle, roots=authority.roots)
+    assert status == GOOD, output
+    assert f"a time-stamp under policy {POLICY}: the first {len(lines_of(bundle))} entries were there at" in output
+    assert "NOT CHECKED" not in output
 
 
 def test_the_log_states_its_stamps(stamped):
     """The log states a stamp in an `anchor` entry, and the verifier says what is not covered by the stamp."""
     whole = stamped.bundle("--newest")
     assert [line for line in lines_of(whole) if '"kind":"anchor"' in line["entry"]]
-    status, said = stamped.verify(whole, roots=stamped.more["tsa_ca_file"])
-    assert (status, "nobody outside had them yet" in said) == (GOOD_BUT_INCOMPLETE, True)
+    status, output = stamped.verify(whole, roots=stamped.more["tsa_ca_file"])
+    assert (status, "nobody outside had them yet" in output) == (GOOD_BUT_INCOMPLETE, True)
 
 
 def _command(said):
@@ -85,9 +85,9 @@ def _command(said):
 
 def test_without_roots_the_command_that_is_printed_checks_the_stamp(stamped, bundle, authority, stranger, tmp_path):
     """The printed command has OpenSSL accept the stamp with the authority's roots, and not with other roots."""
-    status, said = stamped.verify(bundle)
-    assert (status, "not anchored" in said) == (GOOD_BUT_INCOMPLETE, False)
-    command = _command(said)
+    status, output = stamped.verify(bundle)
+    assert (status, "not anchored" in output) == (GOOD_BUT_INCOMPLETE, False)
+    command = _command(output)
     assert command.endswith(" -CAfile FILE")
     for roots, agrees in ((authority.roots, True), (stranger.roots, False)):
         line = command.removesuffix("FILE") + shlex.quote(str(roots))
@@ -143,8 +143,10 @@ def test_a_stamp_that_is_none_is_named(stamped, authority, stranger, tmp_path, c
         stranger.stamped = bag.read(name.replace(".tsr", ".checkpoint"))
     answer = forge(authority, stranger)
     forged = rewritten(bundle, tmp_path / "forged.zip", {name: lambda _: answer}, manifest=True)
-    status, said = stamped.verify(forged, roots=authority.roots)
-    assert (status, f"WRONG: the time-stamp of {len(lines_of(bundle))} entries: {says}" in said) == (WRONG, True), said
+    status, output = stamped.verify(forged, roots=authority.roots)
+    assert (status, f"WRONG: the time-stamp of {len(lines_of(bundle))} entries: {says}" in output) == (WRONG, True), (
+        output
+    )
 
 
 def test_an_answer_that_was_changed_is_a_stamp_of_the_same_or_none(authority):
@@ -172,8 +174,8 @@ def test_a_stamp_of_another_log_is_named(stamped, bundle, authority, tmp_path):
     answer = authority.answer(authority.query(other))
     changes = {name: lambda _: other, _stamp_in(bundle): lambda _: answer}
     forged = rewritten(bundle, tmp_path / "forged.zip", changes, manifest=True)
-    status, said = stamped.verify(forged, roots=authority.roots)
-    assert (status, "is of another log: this one was rewritten" in said) == (WRONG, True), said
+    status, output = stamped.verify(forged, roots=authority.roots)
+    assert (status, "is of another log: this one was rewritten" in output) == (WRONG, True), output
 
 
 def test_a_stamp_that_a_superuser_replaces_or_removes_is_named(stamped, authority):
@@ -187,11 +189,11 @@ def test_a_stamp_that_a_superuser_replaces_or_removes_is_named(stamped, authorit
         ("DELETE FROM proof_anchor", "its body is gone"),
     ):
         stamped.superuser(statement)
-        status, said = stamped.verify(stamped.bundle("--newest", name="tampered.zip"), roots=authority.roots)
+        status, output = stamped.verify(stamped.bundle("--newest", name="tampered.zip"), roots=authority.roots)
         stamped.superuser("TRUNCATE proof_anchor")
         with psycopg.connect(stamped.database.owner_url, autocommit=True) as connection:
             connection.execute("INSERT INTO proof_anchor SELECT * FROM kept")
-        assert (status, "anchor" in said, says in said) == (WRONG, True, True), said
+        assert (status, "anchor" in output, says in output) == (WRONG, True, True), output
     assert stamped.verify(stamped.bundle("--newest", name="again.zip"), roots=authority.roots)[0] == GOOD_BUT_INCOMPLETE
 
 
@@ -335,21 +337,23 @@ def test_stamps_hold_across_keys_and_periods(asking, authority):
             sizes.append(log.value("SELECT max(size) FROM proof_anchor"))
             assert log.sceau("signing-keys", "rotate", "log")[0] == 0
             log.withdrawn(name)
-    status, said = log.verify(log.bundle("--anchored"), key=oldest, roots=authority.roots)
-    assert (status, [f"the first {size} entries were there" in said for size in sizes]) == (GOOD, [True, True]), said
+    status, output = log.verify(log.bundle("--anchored"), key=oldest, roots=authority.roots)
+    assert (status, [f"the first {size} entries were there" in output for size in sizes]) == (GOOD, [True, True]), (
+        output
+    )
     log.superuser(f"UPDATE proof_checkpoint SET signed_at = signed_at - interval '1 day' WHERE size = {sizes[0]}")
     since = log.value("SELECT to_char(now() AT TIME ZONE 'UTC' - interval '12 hours', 'YYYY-MM-DD\"T\"HH24:MI:SSZ')")
-    status, said = log.verify(log.bundle("--anchored", "--since", since), key=oldest, roots=authority.roots)
-    assert (status, [f"the first {size} entries were there" in said for size in sizes]) == (
+    status, output = log.verify(log.bundle("--anchored", "--since", since), key=oldest, roots=authority.roots)
+    assert (status, [f"the first {size} entries were there" in output for size in sizes]) == (
         GOOD_BUT_INCOMPLETE,
         [False, True],
-    ), said
+    ), output
 
 
 def test_the_command_says_why_there_is_no_stamp(asking, authority):
     """The command says why there is no stamp, in a sentence and in the jobs log's word; or which setting is missing."""
-    status, _, said = asking.log.sceau("proof", "stamp")
-    assert (status, "Not time-stamped: SCEAU_TSA_URL names no authority." in said) == (0, True)
+    status, _, output = asking.log.sceau("proof", "stamp")
+    assert (status, "Not time-stamped: SCEAU_TSA_URL names no authority." in output) == (0, True)
     asking.log.more = {"tsa_url": "http://127.0.0.1:1/", "tsa_ca_file": str(authority.roots)}
     status, refused, _ = asking.log.sceau("proof", "stamp")
     assert (status, refused) == (

@@ -173,10 +173,10 @@ def test_an_export_of_nobody_tells_of_nobody_else(api):
 def test_the_command_writes_the_same(api, shared_database, tmp_path, alice):
     """`sceau subject export` takes the id from standard input and writes what the API answers."""
     api.decide(alice, "ads")
-    status, said, _ = run_command(
+    status, errors, _ = run_command(
         shared_database, "subject", "export", "-o", tmp_path / "alice.json", typed=f"{alice}\n".encode()
     )
-    assert (status, said) == (0, "1 event exported.\n")
+    assert (status, errors) == (0, "1 event exported.\n")
     told, wanted = json.loads((tmp_path / "alice.json").read_text()), _export(api, alice)
     assert told["events"] == wanted["events"]
 
@@ -192,16 +192,16 @@ def test_the_command_writes_the_same(api, shared_database, tmp_path, alice):
 def test_what_is_no_id_is_refused(shared_database, tmp_path, typed, why):
     """A missing or bad id is refused, and no file says that nothing is held."""
     file = tmp_path / "nobody.json"
-    status, said, _ = run_command(shared_database, "subject", "export", "-o", file, typed=typed)
-    assert (status, said, file.exists()) == (2, f"sceau: {why}\n", False)
+    status, errors, _ = run_command(shared_database, "subject", "export", "-o", file, typed=typed)
+    assert (status, errors, file.exists()) == (2, f"sceau: {why}\n", False)
 
 
 def test_an_id_of_which_nothing_is_held_is_told(api, shared_database, tmp_path):
     """An export of an unknown id is written, and the command says that nothing is held and to check the spelling."""
     file = tmp_path / "nobody.json"
-    status, said, _ = run_command(shared_database, "subject", "export", "-o", file, typed=b"nobody")
+    status, errors, _ = run_command(shared_database, "subject", "export", "-o", file, typed=b"nobody")
     assert (status, file.exists()) == (0, True)
-    assert said == "Nothing is held about this id: check how it is written.\n0 events exported.\n"
+    assert errors == "Nothing is held about this id: check how it is written.\n0 events exported.\n"
 
 
 def test_what_is_kept_beside_the_ledger_is_in_it(api):

@@ -64,9 +64,9 @@ def test_it_says_the_same_of_the_same_files_in_french(made, tmp_path, capsys):
         bundle, key = log.bundle(), log.key().split("\n")[0]
         spoken = {}
         for language in ("en", "fr"):
-            status, _, said = log.sceau("proof", "verify", bundle, "--key", key, "--lang", language)
+            status, _, output = log.sceau("proof", "verify", bundle, "--key", key, "--lang", language)
             assert status == 1
-            spoken[language] = said.splitlines()
+            spoken[language] = output.splitlines()
         done = log.alone(bundle, "--key", key, "--lang", "fr")
         assert (done.returncode, done.stdout.splitlines()) == (1, spoken["fr"])
     assert len(spoken["en"]) == len(spoken["fr"])

@@ -72,11 +72,11 @@ def _entries(count, word="entry"):
 def test_a_log_that_grows_is_good(served, watch, first, then):
     """A log that grows from any size to any other begins with the kept head, and is good."""
     served[0].hold(_entries(first))
-    status, said = watch()
-    assert (status, "the first head" in said) == (0, True)
+    status, output = watch()
+    assert (status, "the first head" in output) == (0, True)
     served[0].hold(_entries(then))
-    status, said = watch()
-    assert (status, f"{then - first} more than before" in said) == (0, True)
+    status, output = watch()
+    assert (status, f"{then - first} more than before" in output) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_a_head_of_somebody_else_is_named(served, watch):
     """A head signed by another key than the given one is named."""
     served[0].hold(_entries(3))
     other = str(Signer.of(NAME, Ed25519PrivateKey.generate()).key)
-    status, said = watch(key=other)
-    assert (status, served[0].note in said) == (1, True)
+    status, output = watch(key=other)
+    assert (status, served[0].note in output) == (1, True)
     served[0].note = "nothing"
     assert watch()[0] == 1
 
@@ -124,8 +124,8 @@ def test_a_head_of_somebody_else_is_named(served, watch):
 def test_what_a_server_says_reaches_a_terminal_as_text(served, watch):
     """Control characters in a server's answer are printed escaped."""
     served[0].note = "\x1b[2Jall is good\r\n"
-    status, said = watch()
-    assert (status, "\\x1b[2Jall is good\\x0d" in said, "\x1b" in said) == (1, True, False)
+    status, output = watch()
+    assert (status, "\\x1b[2Jall is good\\x0d" in output, "\x1b" in output) == (1, True, False)
 
 
 def test_a_mistake_of_the_watcher_s_own_says_nothing_of_the_log(served, watch, tmp_path):
@@ -133,13 +133,13 @@ def test_a_mistake_of_the_watcher_s_own_says_nothing_of_the_log(served, watch, t
     served[0].hold(_entries(3))
     of_receipts = str(Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate()).key)
     for key, why in (("nothing", "no verifier key"), (of_receipts, "give the log's")):
-        status, said = watch(key=key)
-        assert (status, why in said, "WRONG" in said) == (2, True, False)
+        status, output = watch(key=key)
+        assert (status, why in output, "WRONG" in output) == (2, True, False)
     another = Checkpoint(NAME, 1, bytes(32))
     for held in ("nothing", signed_checkpoint(another, [Signer.of(NAME, Ed25519PrivateKey.generate())])):
         (tmp_path / "head").write_text(held)
-        status, said = watch()
-        assert (status, "which is to hold the head that was kept" in said, "WRONG" in said) == (2, True, False)
+        status, output = watch()
+        assert (status, "which is to hold the head that was kept" in output, "WRONG" in output) == (2, True, False)
 
 
 @pytest.mark.parametrize("url", ["nowhere", "http://[", "http://127.0.0.1:1"])

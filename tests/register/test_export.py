@@ -53,8 +53,8 @@ def written(api, database, tmp_path):
     api.ok("PATCH", "/v1/processings/old", {"status": "retired"})
 
     def write(*words):
-        status, said, _ = run_command(database, "register", "export", "-o", tmp_path / "record", *words)
-        assert (status, said) == (0, "3 processings exported.\n"), said
+        status, errors, _ = run_command(database, "register", "export", "-o", tmp_path / "record", *words)
+        assert (status, errors) == (0, "3 processings exported.\n"), errors
         return (tmp_path / "record").read_text(encoding="utf-8")
 
     return write

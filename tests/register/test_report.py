@@ -48,8 +48,8 @@ def written(database, tmp_path):
     def write(*words):
         month = f"{datetime.now(UTC).astimezone(PARIS):%Y-%m}"
         asked = words if "--month" in words else (*words, "--month", month)
-        status, said, _ = run_command(database, "report", "-o", tmp_path / "report", *asked)
-        assert status == 0, said
+        status, errors, _ = run_command(database, "report", "-o", tmp_path / "report", *asked)
+        assert status == 0, errors
         return (tmp_path / "report").read_text(encoding="utf-8")
 
     return write
@@ -124,9 +124,9 @@ def test_another_month_has_nothing_of_it(written):
 
 def test_the_last_whole_month_is_the_usual_one(database, tmp_path):
     """A report without a month is of the last whole month."""
-    status, said, _ = run_command(database, "report", "-o", tmp_path / "report", "--format", "json")
+    status, errors, _ = run_command(database, "report", "-o", tmp_path / "report", "--format", "json")
     before = datetime.now(UTC).astimezone(PARIS).replace(day=1) - timedelta(days=1)
-    assert (status, said) == (0, f"The report of {before:%Y-%m} is written.\n")
+    assert (status, errors) == (0, f"The report of {before:%Y-%m} is written.\n")
 
 
 def test_each_act_has_its_words():
@@ -137,5 +137,5 @@ def test_each_act_has_its_words():
 def test_a_month_to_come_is_refused(database, tmp_path):
     """A report of a future month is refused, also of the last month of the calendar."""
     for month in (f"{datetime.now(UTC) + timedelta(days=40):%Y-%m}", "9999-12"):
-        status, said, _ = run_command(database, "report", "-o", tmp_path / "report", "--month", month)
-        assert (status, "that month has not begun" in said) == (2, True)
+        status, errors, _ = run_command(database, "report", "-o", tmp_path / "report", "--month", month)
+        assert (status, "that month has not begun" in errors) == (2, True)

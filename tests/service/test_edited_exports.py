@@ -39,11 +39,11 @@ def refused(moved):
         def said_of(lines, key=of_the_log):
             file = place / "edited.ndjson"
             file.write_text("".join(lines), newline="")
-            status, said, _ = restored(empty, file, key)
+            status, errors, _ = restored(empty, file, key)
             with psycopg.connect(empty.owner_url) as connection:
                 assert connection.execute("SELECT FROM subject").fetchall() == []
-            assert (status, "\n" in said) == (1, False), said
-            return said
+            assert (status, "\n" in errors) == (1, False), errors
+            return errors
 
         yield said_of
 
@@ -268,8 +268,8 @@ def test_what_retention_destroyed_is_not_missed(database, tmp_path):
     assert "2 events" in owned(log, "run")
     assert log.sceau("export", tmp_path / "all.ndjson")[0] == 0
     with new_database() as empty:
-        status, said, _ = restored(empty, tmp_path / "all.ndjson", key_of(database))
-        assert status == 0, said
+        status, errors, _ = restored(empty, tmp_path / "all.ndjson", key_of(database))
+        assert status == 0, errors
 
 
 def test_openings_that_no_run_destroyed_are_missed(moved, refused):
@@ -297,5 +297,5 @@ def test_what_a_superuser_took_out_before_the_export_is_told(database, tmp_path)
         superuser.execute("DELETE FROM proof_queue WHERE kind = 'consent_event'")
     assert run_command(database, "export", tmp_path / "all.ndjson")[0] == 0
     with new_database() as empty:
-        status, said, _ = restored(empty, tmp_path / "all.ndjson", key_of(database))
-        assert (status, "lacks what 1 of the rows of journal_note are about" in said) == (1, True), said
+        status, errors, _ = restored(empty, tmp_path / "all.ndjson", key_of(database))
+        assert (status, "lacks what 1 of the rows of journal_note are about" in errors) == (1, True), errors

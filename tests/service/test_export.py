@@ -94,8 +94,8 @@ def exported(database, tmp_path_factory):
         live(api)
         decided = decisions(api)
     file = tmp_path_factory.mktemp("exported") / "deployment.ndjson.gz"
-    status, said, _ = run_command(database, "export", file)
-    assert status == 0, said
+    status, errors, _ = run_command(database, "export", file)
+    assert status == 0, errors
     return file, decided, place
 
 
@@ -116,8 +116,8 @@ def test_an_empty_deployment_gives_the_same_decisions(database, exported):
         "unknown_processing",
     }
     with new_database() as empty:
-        status, said, _ = restored(empty, file, key_of(database))
-        assert status == 0, said
+        status, errors, _ = restored(empty, file, key_of(database))
+        assert status == 0, errors
         for table in CARRIED:
             assert _rows(empty, table) == _rows(database, table), table
         with running(empty) as api:
@@ -204,9 +204,9 @@ def test_what_is_no_regular_file_is_written_to_and_not_replaced(database, export
         # Before the device of this machine is named: a command that replaces what it writes to has failed here.
         assert stat.S_ISFIFO(pipe.stat().st_mode)
         assert json.loads(read.result().splitlines()[-1])["end"]
-    status, said, _ = run_command(database, "export", "/dev/full")
+    status, errors, _ = run_command(database, "export", "/dev/full")
     assert status == 1
-    assert "/dev/full: it cannot be written: No space left on device" in said
+    assert "/dev/full: it cannot be written: No space left on device" in errors
 
 
 def test_a_link_to_a_file_leads_to_the_whole_export(database, exported, tmp_path):
@@ -217,8 +217,8 @@ def test_a_link_to_a_file_leads_to_the_whole_export(database, exported, tmp_path
     assert run_command(database, "export", tmp_path / "link.ndjson")[0] == 0
     assert (tmp_path / "link.ndjson").is_symlink()
     assert [each.name for each in there.iterdir()] == ["export.ndjson"]
-    status, said, _ = run_command(database, "export", tmp_path / "nowhere" / "export.ndjson")
-    assert (status, "nowhere" in said) == (1, True)
+    status, errors, _ = run_command(database, "export", tmp_path / "nowhere" / "export.ndjson")
+    assert (status, "nowhere" in errors) == (1, True)
 
 
 def _by_command(name, **how):

@@ -10,9 +10,9 @@ def sceau(database):
     """Run `sceau signing-keys …` on a database of its own: its output, once it has succeeded."""
 
     def run(*words):
-        status, refused, said = run_command(database, "signing-keys", *words)
+        status, refused, output = run_command(database, "signing-keys", *words)
         assert status == 0, refused
-        return said
+        return output
 
     return run
 

@@ -38,8 +38,8 @@ def test_what_was_closed_or_erased_stays_so(database, tmp_path):
                 for act in acts:
                     api.ok("POST", f"/v1/subjects/{act}", {"subject": subject(name)})
         sweep(backup)
-        status, _, said = run_command(backup, "recovery", "replay", tmp_path, **settings)
-        assert (status, "by hand" in said) == (0, False), said
+        status, _, output = run_command(backup, "recovery", "replay", tmp_path, **settings)
+        assert (status, "by hand" in output) == (0, False), output
         with running(backup, **settings) as api:
             for name in retired | lapsed:
                 api.decide(name, "stats", "refused")
@@ -75,6 +75,6 @@ def test_erasures_come_out_the_same_after_a_replay(database, tmp_path):
             assert api.ok("POST", "/v1/subjects/exports", {"subject": subject("dad")})["as_parent"] == []
         assert _rows(backup, kept) != _rows(database, kept)
         for replayed in (True, False):
-            status, _, said = run_command(backup, "recovery", "replay", tmp_path, **settings)
-            assert (status, "by hand" in said, "replayed\n" in said) == (0, False, replayed), said
+            status, _, output = run_command(backup, "recovery", "replay", tmp_path, **settings)
+            assert (status, "by hand" in output, "replayed\n" in output) == (0, False, replayed), output
             assert _rows(backup, kept) == _rows(database, kept)

@@ -43,17 +43,17 @@ def address(service):
 
 def test_a_service_that_keeps_its_promise(service):
     """After the withdrawal every question over fresh connections is denied; the exempt one is permitted."""
-    status, said, _ = probed(address(service), "--exempt", "filter", "--json")
-    found = json.loads(said)
+    status, output, _ = probed(address(service), "--exempt", "filter", "--json")
+    found = json.loads(output)
     assert status == 0
     assert (found["held"], found["asked"], found["denied"], found["exempt_permitted"]) == (True, 64, 64, True)
 
 
 def test_a_person_reads_one_line(service):
     """The same in one line; the key stands nowhere in it."""
-    status, said, wrong = probed(address(service), "--times", "8")
+    status, output, wrong = probed(address(service), "--times", "8")
     assert (status, wrong) == (0, "")
-    assert said == "held: after the withdrawal 8 of 8 questions denied, 0 permitted, 0 not answered\n"
+    assert output == "held: after the withdrawal 8 of 8 questions denied, 0 permitted, 0 not answered\n"
 
 
 def test_a_key_comes_from_a_file(service, tmp_path):
@@ -66,16 +66,16 @@ def test_a_key_comes_from_a_file(service, tmp_path):
 
 def test_a_wrong_key_is_not_checked(service):
     """A key that is not in force: nothing is said of the promise, and the key is not shown."""
-    status, said, wrong = probed(address(service), key="sceau_" + "x" * 43)
-    assert (status, said) == (2, "")
+    status, output, wrong = probed(address(service), key="sceau_" + "x" * 43)
+    assert (status, output) == (2, "")
     assert "401" in wrong
     assert "xxx" not in wrong
 
 
 def test_nobody_there_is_not_checked():
     """Where nothing listens the command says so, and ends with 2."""
-    status, said, _ = probed("http://127.0.0.1:9", "--json")
-    assert (status, json.loads(said)["held"]) == (2, None)
+    status, output, _ = probed("http://127.0.0.1:9", "--json")
+    assert (status, json.loads(output)["held"]) == (2, None)
 
 
 def test_a_consent_of_a_probe_that_fails_is_withdrawn(service):
@@ -107,6 +107,6 @@ def liar():
 
 def test_a_service_that_breaks_its_promise_is_seen(liar):
     """The control: permits after the withdrawal are counted, and the command ends with 1."""
-    status, said, _ = probed(liar)
+    status, output, _ = probed(liar)
     assert status == 1
-    assert said.startswith("BROKEN: after the withdrawal 48 of 64 questions denied, 16 permitted")
+    assert output.startswith("BROKEN: after the withdrawal 48 of 64 questions denied, 16 permitted")

@@ -84,9 +84,9 @@ def examined(url, feed):
         "SCEAU_DURABILITY": "local",
         "SCEAU_REGISTER_APPROVAL": "one",
     }
-    _, _, said = run_bare(settings, "doctor", "--json")
+    _, _, output = run_bare(settings, "doctor", "--json")
     return {
-        name: [(each["grade"], each["said"]) for each in json.loads(said) if each["check"] == name]
+        name: [(each["grade"], each["said"]) for each in json.loads(output) if each["check"] == name]
         for name in ("pooler", "direct DSN")
     }
 

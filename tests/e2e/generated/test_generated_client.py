@@ -43,8 +43,8 @@ def generate(python, folder, document):
 def test_a_generated_client_does_the_whole_job(python, service, tmp_path):
     """It has every operation under its name, takes the examples as bodies, and reads permits, denials and problems."""
     document = httpx2.get(f"{service.address}/openapi.json").json()
-    status, said = generate(python, tmp_path, document)
-    assert status == 0, said
+    status, output = generate(python, tmp_path, document)
+    assert status == 0, output
     done = subprocess.run(
         [python, HERE / "whole_job.py", tmp_path / "openapi.json"],
         env=bare({"PYTHONPATH": str(tmp_path), "SCEAU_ADDRESS": service.address, "SCEAU_KEY": service.api.key}),
@@ -66,6 +66,6 @@ def test_an_operation_that_cannot_be_generated_is_told(python, service, tmp_path
     """The control: a list of nothing said makes the generator leave an operation out, and this run fail."""
     document = httpx2.get(f"{service.address}/openapi.json").json()
     document["components"]["schemas"]["NewProcessing"]["properties"]["elements"] = {"type": "array"}
-    status, said = generate(python, tmp_path, document)
+    status, output = generate(python, tmp_path, document)
     assert status != 0
-    assert "/v1/processings" in said, said
+    assert "/v1/processings" in output, output

@@ -87,9 +87,9 @@ def deployment(tmp_path_factory):
 
 def test_the_other_implementation_believes_our_head(deployment, second):
     """Signature and origin of the checkpoint, with the key that `sceau proof key` prints; not with another key."""
-    good, said = second("verify-checkpoint", "--tiles", deployment.prefix, "--log-key", deployment.log_key)
-    assert good, said
-    good, said = second("verify-checkpoint", "--tiles", deployment.prefix, "--log-key", deployment.receipt_key)
+    good, output = second("verify-checkpoint", "--tiles", deployment.prefix, "--log-key", deployment.log_key)
+    assert good, output
+    good, output = second("verify-checkpoint", "--tiles", deployment.prefix, "--log-key", deployment.receipt_key)
     assert not good
 
 
@@ -105,8 +105,8 @@ def test_the_other_implementation_finds_our_entries(deployment, second, tmp_path
         ):
             (tmp_path / name).write_text(content)
             words = ("--leaf", tmp_path / name, "--index", at, "--tiles", deployment.prefix)
-            good, said = second("verify-inclusion", *words, "--log-key", deployment.log_key)
-            assert good is wanted, said
+            good, output = second("verify-inclusion", *words, "--log-key", deployment.log_key)
+            assert good is wanted, output
 
 
 def test_the_other_implementation_sees_that_our_log_only_grew(deployment, second, tmp_path):
@@ -115,11 +115,11 @@ def test_the_other_implementation_sees_that_our_log_only_grew(deployment, second
     deployment.api.withdraw("person1@example.fr", "ads-mail")
     deployment.append()
     words = ("--tiles", deployment.prefix, "--log-key", deployment.log_key)
-    good, said = second("verify-consistency", "--old-checkpoint", tmp_path / "old", *words)
-    assert good, said
+    good, output = second("verify-consistency", "--old-checkpoint", tmp_path / "old", *words)
+    assert good, output
     lines = deployment.head().split("\n")
     (tmp_path / "forged").write_text("\n".join([lines[0], "3", *lines[2:]]))
-    good, said = second("verify-consistency", "--old-checkpoint", tmp_path / "forged", *words)
+    good, output = second("verify-consistency", "--old-checkpoint", tmp_path / "forged", *words)
     assert not good
 
 
@@ -132,9 +132,9 @@ def test_the_other_implementation_believes_our_cosigned_head(deployment, second,
     with zipfile.ZipFile(bundle) as bag:
         (tmp_path / "given").write_bytes(bag.read("data/checkpoint"))
     words = ("--note", tmp_path / "given", "--log-key", deployment.log_key, "--quorum", 1)
-    good, said = second("verify-checkpoint", *words, "--witness-key", witness.key)
-    assert good, said
-    good, said = second("verify-checkpoint", *words, "--witness-key", Witness("witness.example/w1").key)
+    good, output = second("verify-checkpoint", *words, "--witness-key", witness.key)
+    assert good, output
+    good, output = second("verify-checkpoint", *words, "--witness-key", Witness("witness.example/w1").key)
     assert not good
 
 
