@@ -30,8 +30,8 @@ def questions(chance, number):
             "channel": chance.choice(["online", "online", "text_message"]),
             "elements": chance.choice([None, ["content"], ["attachments"]]),
         }
-        asked = {name: value for name, value in properties.items() if value is not None}
-        yield question(chance.choice(PEOPLE), chance.choice([*PROCESSINGS, "unknown"]), **asked)
+        query = {name: value for name, value in properties.items() if value is not None}
+        yield question(chance.choice(PEOPLE), chance.choice([*PROCESSINGS, "unknown"]), **query)
 
 
 def ask(api, chance, number):

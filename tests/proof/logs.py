@@ -84,9 +84,9 @@ class Log:
 
     def key(self):
         """The keys that verify the log and receipts, a line for each; asked for again once one was made or rotated."""
-        told = self._key or self.sceau("proof", "key")[2].strip()
-        self._key = told if "/ledger" in told else ""
-        return told
+        keys = self._key or self.sceau("proof", "key")[2].strip()
+        self._key = keys if "/ledger" in keys else ""
+        return keys
 
     def head(self):
         """The last checkpoint that was kept outside the database."""
@@ -100,10 +100,10 @@ class Log:
 
     def verify(self, bundle, *against, key=None, roots=None, witness=None):
         """Verify a bundle: the exit status, and what was said. `roots`: of authorities; `witness`: the key of one."""
-        given = [part for each in against for part in ("--against", each)]
-        given += ["--tsa-ca", roots] if roots is not None else []
-        given += ["--key", witness] if witness is not None else []
-        status, _, output = self.sceau("proof", "verify", bundle, "--key", key or self.key().split("\n")[0], *given)
+        options = [part for each in against for part in ("--against", each)]
+        options += ["--tsa-ca", roots] if roots is not None else []
+        options += ["--key", witness] if witness is not None else []
+        status, _, output = self.sceau("proof", "verify", bundle, "--key", key or self.key().split("\n")[0], *options)
         return status, output
 
     def verified(self, *files):
@@ -224,10 +224,10 @@ def replaced(bundle, forged, name, content):
     """A bundle with another content of one file, listed as it is now."""
     with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(forged, "w") as new:
         for each in old.namelist():
-            held = content if each == name else old.read(each)
+            data = content if each == name else old.read(each)
             if each == "manifest-sha256.txt":
-                listed = [line.split("  ") for line in held.decode().splitlines()]
+                listed = [line.split("  ") for line in data.decode().splitlines()]
                 digest = hashlib.sha256(content).hexdigest()
-                held = "".join(f"{digest if path == name else old_one}  {path}\n" for old_one, path in listed).encode()
-            new.writestr(each, held)
+                data = "".join(f"{digest if path == name else old_one}  {path}\n" for old_one, path in listed).encode()
+            new.writestr(each, data)
     return forged

@@ -13,11 +13,11 @@ def owned(log, *words):
     return done[2]
 
 
-def known(log, *names):
+def event_kinds(log, *names):
     """The kinds of the events of each of these people, as exports tell them."""
     with running(log.database) as api:
-        told = [api.ok("POST", "/v1/subjects/exports", {"subject": subject(name)}) for name in names]
-        return [[each["kind"] for each in person["events"]] for person in told]
+        exports = [api.ok("POST", "/v1/subjects/exports", {"subject": subject(name)}) for name in names]
+        return [[each["kind"] for each in person["events"]] for person in exports]
 
 
 def sign(log, *words):

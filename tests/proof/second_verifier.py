@@ -60,16 +60,16 @@ def _head(note):
 
 
 def _check_log(files):
-    """A bundle is what its log holds and states; `held` has lines by their places, those of `later.json` too."""
-    found = {f"{_sha(files[name]).hex()}  {name}" for name in files if name.startswith("data/")}
-    _check(set(files["manifest-sha256.txt"].decode().splitlines()) == found, "its files are not those that are listed")
+    """A bundle is what its log holds and states; `lines` has lines by their places, those of `later.json` too."""
+    listed = {f"{_sha(files[name]).hex()}  {name}" for name in files if name.startswith("data/")}
+    _check(set(files["manifest-sha256.txt"].decode().splitlines()) == listed, "its files are not those that are listed")
     log, head = json.loads(files["data/log.json"]), _head(files["data/checkpoint"].decode())
     assert log["format"] == "sceau-bundle/1", "its format is not known"
     _check(not files["data/unentered.ndjson"], "rows were recorded that are not in the log")
-    held = {line["position"]: line for line in map(json.loads, files["data/entries.ndjson"].splitlines())}
-    _check(held and list(held) == list(range(log["first"], head.size)), "entries are missing, or not in their order")
+    lines = {line["position"]: line for line in map(json.loads, files["data/entries.ndjson"].splitlines())}
+    _check(lines and list(lines) == list(range(log["first"], head.size)), "entries are missing, or not in their order")
     frontier = [bytes.fromhex(each) for each in log["frontier"]]
-    for place, line in held.items():
+    for place, line in lines.items():
         top, left = _sha(b"\0", line["entry"].encode()), place
         while left & 1:
             top, left = _sha(b"\1", frontier.pop(), top), left >> 1
@@ -85,14 +85,14 @@ def _check_log(files):
         _, index, *path = line["proof"].partition("\n\n")[0].split("\n")
         place, leaf = int(index.removeprefix("index ")), _sha(b"\0", line["entry"].encode())
         good = head.size <= place < end.size and _led(place, end.size, leaf, *map(b64decode, path))[1] == end.root
-        _check(good and held.setdefault(place, line) is line, f"entry {place} came later, and is not in the log")
-    _check_contents(files, log, held, head.size)
+        _check(good and lines.setdefault(place, line) is line, f"entry {place} came later, and is not in the log")
+    _check_contents(files, log, lines, head.size)
 
 
-def _check_contents(files, log, held, size):
+def _check_contents(files, log, lines, size):
     """Bodies are what entries commit to, or may be missing, and decisions are those that were stated."""
-    newest, told, gone, at, acts, floors = time("0001-01-01T00:00:00Z"), [], {}, {}, [], list[int]()
-    for place, line in held.items():
+    newest, bodies, gone, at, acts, floors = time("0001-01-01T00:00:00Z"), [], {}, {}, [], list[int]()
+    for place, line in lines.items():
         it = json.loads(line["entry"])
         at[place], newest = time(it["at"]), max(newest, time(it["at"]))
         late = newest - at[place] > timedelta(seconds=60)
@@ -103,25 +103,25 @@ def _check_contents(files, log, held, size):
         digest, body = _sha(bytes.fromhex(line["salt"]), line["body"].encode()).hex(), json.loads(line["body"])
         same = it["kind"] != "presented_text" or body["sha256"][2:] == _sha(body["text"].encode()).hex()
         _check(same and digest == it["commitment"], f"entry {place}: what the database has is not what was recorded")
-        told.append((it["kind"], place, body))
-    stated = [body["body"]["manifest_sha256"] for kind, place, body in told if kind == "bundle" and place >= size]
+        bodies.append((it["kind"], place, body))
+    stated = [body["body"]["manifest_sha256"] for kind, place, body in bodies if kind == "bundle" and place >= size]
     _check(stated == [_sha(files["manifest-sha256.txt"]).hex()], "it is not the bundle that the log states")
     chosen = {"consent_event": log["processing"] or log["of_one_person"], "administrative_act": log["of_one_person"]}
-    fair = {place for place, kind in gone.items() if "withheld" in held[place] and chosen.get(kind)}
-    for place, run in ((place, body["body"]) for kind, place, body in told if kind == "retention_run"):
-        good = set(map(type, run["positions"])) <= {int} and held.keys() & run["positions"] <= gone.keys()
+    fair = {place for place, kind in gone.items() if "withheld" in lines[place] and chosen.get(kind)}
+    for place, run in ((place, body["body"]) for kind, place, body in bodies if kind == "retention_run"):
+        good = set(map(type, run["positions"])) <= {int} and lines.keys() & run["positions"] <= gone.keys()
         _check(good or place >= size, f"entry {place} is no run, or says that bodies were destroyed which are here")
         periods = [re.fullmatch("P(?:([0-9]+)Y)?(?:([0-9]+)M)?", str(each)) for each in run["schedule"].values()]
         months = [int(each[1] or 0) * 12 + int(each[2] or 0) for each in periods if each]
         old = at[place] - timedelta(days=min((each for each in months if each >= 13), default=9999) * 30.44 - 4)
         fair |= {n for n in gone.keys() & run["positions"] if gone[n] == "consent_event" and n < place and at[n] <= old}
     _check(gone.keys() <= fair, f"the bodies of the entries {sorted(gone.keys() - fair)} are gone")
-    hours = [body["body"] for kind, place, body in told if kind == "decision_hour" and place < size]
+    hours = [body["body"] for kind, place, body in bodies if kind == "decision_hour" and place < size]
     _check(all(one["until"] == other["since"] for one, other in pairwise(hours)), "hours do not follow each other")
     stated = [(each["id"], each) for hour in hours for each in [*hour["segments"], *hour["late"]]]
     names = {name.split("/")[2].partition(".")[0] for name in files if name.startswith("data/decisions/")}
     _check(names <= dict(stated).keys() and len(stated) == len(dict(stated)), "decisions were stated twice, or never")
-    for act in (body for kind, _, body in told if kind in {"administrative_act", "standing"}):
+    for act in (body for kind, _, body in bodies if kind in {"administrative_act", "standing"}):
         floors += filter(None, [(act.get("detail", act.get("body", {}).get("facts")) or {}).get("log_floor_days")])
         acts.append((act.get("act"), act.get("detail", {}).get("day"), time(act["at"]), min(floors[-2:], default=1)))
     for name, each in stated:
@@ -143,7 +143,7 @@ for file in sys.argv[2:]:
             _head(Path(file).read_text())
     except Exception as error:  # noqa: BLE001 - files may hold anything
         _check(False, f"{error!r}", 1 if isinstance(error, InvalidSignature) else 2)
-for (file, one), (beside, other) in permutations(heads, 2):  # noqa: B007 - what is wrong is told of `file`
+for (file, one), (beside, other) in permutations(heads, 2):  # noqa: B007 - what is wrong is bodies of `file`
     if one.origin == other.origin:
         _check(other.roots.get(one.size, one.root) == one.root, f"the log was forked: {beside} has another tree")
         _check(one.at >= other.at or one.size <= other.size, f"the log was set back: {beside} is later and smaller")

@@ -74,9 +74,9 @@ def log(made, tmp_path):
 
 def _wrong(log, *files):
     """What is called wrong of some files, but that a log which is refused states no bundle; and all that is said."""
-    said = log.verified(*files)[1].splitlines()
-    bad = [line for line in said if "WRONG: " in line or "UNREADABLE: " in line]
-    return [line for line in bad if "do not rely on it" not in line and NOT_STATED not in line], said
+    lines = log.verified(*files)[1].splitlines()
+    bad = [line for line in lines if "WRONG: " in line or "UNREADABLE: " in line]
+    return [line for line in bad if "do not rely on it" not in line and NOT_STATED not in line], lines
 
 
 def _named_by(log):

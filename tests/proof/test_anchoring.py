@@ -66,7 +66,7 @@ def _proof_page(visitor):
     return visitor.get("/console/report").text("proof")
 
 
-def _told(log, **settings):
+def _shown(log, **settings):
     """What each place says: the notes of `/readyz`, the delay in the metrics, and the console in both languages."""
     with running(log.database, **settings) as api:
         ready = api.client.get("/readyz")
@@ -82,22 +82,22 @@ def _told(log, **settings):
 def test_it_is_said_wherever_somebody_looks(database, tmp_path, roots):
     """All places say that a log is not anchored, waits or is late, and say nothing once a stamp is kept."""
     log = lived_in(database, tmp_path)
-    asked = {"tsa_url": "http://127.0.0.1:1/", "tsa_ca_file": str(roots)}
-    notes, delay, (english, french) = _told(log)
+    settings = {"tsa_url": "http://127.0.0.1:1/", "tsa_ca_file": str(roots)}
+    notes, delay, (english, french) = _shown(log)
     assert ["not anchored: nothing outside" in note for note in notes] == [True]
     assert delay < LATE.total_seconds()
     assert ("The log is not anchored: nothing" in english, "Journal non ancré : rien" in french) == (True, True)
-    notes, _, (english, french) = _told(log, **asked)
+    notes, _, (english, french) = _shown(log, **settings)
     assert ["not anchored yet" in note for note in notes] == [True]
     assert ("is not anchored yet" in english, "pas encore ancré" in french) == (True, True)
     log.superuser("UPDATE proof_checkpoint SET signed_at = signed_at - interval '3 hours'")
-    notes, delay, (english, french) = _told(log, **asked)
+    notes, delay, (english, french) = _shown(log, **settings)
     assert ["not anchored: the log's time-stamps are late" in note for note in notes] == [True]
     assert delay > LATE.total_seconds()
     assert ("was not anchored for over two hours" in english, "depuis plus de deux heures" in french) == (True, True)
     with psycopg.connect(log.database.owner_url, autocommit=True) as connection:
         connection.execute(_STAMPED)
-    notes, delay, (english, french) = _told(log, **asked)
+    notes, delay, (english, french) = _shown(log, **settings)
     assert (notes, delay) == ([], 0.0)
     assert ("The log is anchored" in english, "Le journal est ancré" in french) == (True, True)
 
@@ -118,8 +118,8 @@ def test_a_run_that_gets_no_stamp_is_no_failure(database, tmp_path, capfd):
     assert log.value(ran) == "0 0 0"
     asyncio.run(run(TimeAuthority("http://127.0.0.1:1/secret", ())))
     assert log.value(ran) == "0 1 0"
-    said = "".join(capfd.readouterr())
-    assert ("the log was not time-stamped" in said, "connect" in said, "secret" in said) == (True, True, False)
+    printed = "".join(capfd.readouterr())
+    assert ("the log was not time-stamped" in printed, "connect" in printed, "secret" in printed) == (True, True, False)
 
 
 def test_an_anchor_of_a_checkpoint_that_there_is_not_is_refused(database):

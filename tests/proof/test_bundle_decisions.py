@@ -32,17 +32,17 @@ def test_the_decisions_of_a_bundle_are_those_that_were_stated(log):
     counted = "60 decisions against the statements of their hours"
     assert (status, counted in output, "WRONG" in output) == (INCOMPLETE, True, False), output
     name = _decisions(bundle)
-    told, logged = lines_of(bundle, name), logged_rows(log.database)
+    lines, logged = lines_of(bundle, name), logged_rows(log.database)
     decided = {str(each.id): each.facts.shape.permitted for each in logged}
-    assert {each["id"]: each["decision"] for each in told} == decided
-    assert {each["consent"] for each in told} == {each.facts.consent and str(each.facts.consent) for each in logged}
+    assert {each["id"]: each["decision"] for each in lines} == decided
+    assert {each["consent"] for each in lines} == {each.facts.consent and str(each.facts.consent) for each in logged}
     refs = {ref.hex() for each in logged for ref in (each.subject_ref, each.correspondence_ref)}
     with zipfile.ZipFile(bundle) as bag:
         kept = b"".join(bag.read(each) for each in bag.namelist()).decode()
     assert not [ref for ref in refs if ref in kept]
     people = {each["name"]: each["person"] for each in lines_of(bundle, name.replace(".ndjson", ".people.ndjson"))}
     entered = {line["people"]["subject_ref"] for line in lines_of(bundle) if "subject_ref" in line.get("people", {})}
-    permitted = {people[each["subject_ref"]] for each in told if each["consent"]}
+    permitted = {people[each["subject_ref"]] for each in lines if each["consent"]}
     assert permitted
     assert permitted <= entered
 

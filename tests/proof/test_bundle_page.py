@@ -59,11 +59,11 @@ def page(bundle, language="fr"):
 
 def rows(html):
     """What stands in the table of histories: for each person the texts of the rows."""
-    found = {}
+    marks = {}
     for part in re.findall(r"<tbody>\n<tr><th colspan.*?</tbody>", html, flags=re.DOTALL):
         (person,) = re.findall(r"<code>([0-9a-f]{32})</code></th>", part)
-        found[person] = [Read(row).text for row in re.findall(r"<tr><td>.*?</tr>", part)]
-    return found
+        marks[person] = [Read(row).text for row in re.findall(r"<tr><td>.*?</tr>", part)]
+    return marks
 
 
 def person_of(bundle, consent):
@@ -85,14 +85,14 @@ def made(tmp_path_factory):
             api.register("stats", purpose="statistics")
             consents = {}
             Person(api, link(api, "alice", "ads")).press("accept", "ads")
-            asked = {"subject": subject("alice")}
-            consents["alice"] = api.ok("POST", "/v1/consents/search", asked)["items"][0]["id"]
+            query = {"subject": subject("alice")}
+            consents["alice"] = api.ok("POST", "/v1/consents/search", query)["items"][0]["id"]
             clock.at = utc("2026-11-26T11:40:00Z")
             api.decide("alice", "ads")
             clock.at = utc("2026-11-27T11:40:00Z")
             api.withdraw("alice")
             clock.at = utc("2026-11-28T11:40:00Z")
-            api.ok("POST", "/v1/subjects/erasures", asked)
+            api.ok("POST", "/v1/subjects/erasures", query)
             consents["bruno"] = api.decide("bruno", "stats", "refused")["id"]
             consents["chloe"] = api.decide("chloe", "ads")["id"]
         log = Log(database, tmp_path_factory.mktemp("made"))
@@ -128,13 +128,13 @@ SAID = {
 def test_a_history_is_told_in_words_and_in_order(made, bundle, language):
     """A person's history is told in words, in order and with dates, under the name that the entries use."""
     _, consents = made
-    told = rows(page(bundle, language))
-    mine = told[person_of(bundle, consents["alice"])]
+    shown = rows(page(bundle, language))
+    mine = shown[person_of(bundle, consents["alice"])]
     assert len(mine) == len(SAID[language])
     for line, wanted in zip(mine, SAID[language], strict=True):
         assert line.replace("\N{NO-BREAK SPACE}", " ").startswith(wanted)
-    assert {len(each) for each in told.values()} == {5, 1}
-    assert len(told) == 3
+    assert {len(each) for each in shown.values()} == {5, 1}
+    assert len(shown) == 3
 
 
 @pytest.mark.parametrize("language", PAGES)
@@ -219,7 +219,7 @@ def test_a_bundle_verifies_as_before_and_the_page_is_listed(made, tmp_path):
         assert all(f"  {name}\n" in listed for name in (*PAGES.values(), "data/verify.py"))
         assert log.alone(bundle, "--key", log.key().split("\n")[0]).returncode == INCOMPLETE
         assert file_of(bundle, "data/verify.py") == (log.place / "verify.py").read_bytes()
-        changes = {PAGES["fr"]: lambda held: held.replace(b"Refus", b"Accord")}
+        changes = {PAGES["fr"]: lambda content: content.replace(b"Refus", b"Accord")}
         forged = rewritten(bundle, tmp_path / "forged.zip", changes)
         status, output = log.verify(forged)
         assert (status, f"{PAGES['fr']}: it was changed after the bundle was made" in output) == (1, True)
@@ -231,8 +231,8 @@ def test_a_person_is_read_across_the_pieces(made, bundle, monkeypatch):
     monkeypatch.setattr(bundling, "_TOGETHER", 2)
     other = log.bundle(name="pieces.zip")
     for language in PAGES:
-        whole, pieces = rows(page(bundle, language)), rows(page(other, language))
-        assert list(whole.values()) == list(pieces.values())
+        at_once, pieces = rows(page(bundle, language)), rows(page(other, language))
+        assert list(at_once.values()) == list(pieces.values())
     assert len(rows(page(other))[person_of(other, consents["alice"])]) == 5
 
 
@@ -248,7 +248,7 @@ def test_a_bundle_of_a_later_time_tells_its_own_entries_alone(made, tmp_path):
         assert [len(each) for each in rows(page(later)).values()] == [1]
 
 
-def _told(*acts):
+def _kinds(*acts):
     """The kinds that are told of a person's events: (kind, day, processing, giver)."""
     entries = [
         OpenedEntry(
@@ -293,7 +293,7 @@ PARENT = "holder_of_parental_responsibility"
 )
 def test_a_grant_is_told_by_what_stands(acts, kinds):
     """A grant is told as a renewal of one in force, as the second half of a joint one, or else as new."""
-    assert _told(*acts) == kinds
+    assert _kinds(*acts) == kinds
 
 
 def test_the_readme_is_rendered_whole():

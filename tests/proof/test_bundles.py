@@ -53,17 +53,17 @@ def test_a_bundle_of_one_person_has_nobody_else_s_bodies(log):
     """A bundle of one person has the entries of others without their bodies, says so, and is not wrong for it."""
     mine, other = _consent(log, "alice"), _consent(log, "bruno")
     bundle = log.bundle("--person-of", mine)
-    status, said = log.verify(bundle)
+    status, output = log.verify(bundle)
     left_out = "bodies about other people are not part of this bundle"
-    assert (status, left_out in said, "WRONG" in said) == (INCOMPLETE, True, False)
+    assert (status, left_out in output, "WRONG" in output) == (INCOMPLETE, True, False)
     bodies = [json.loads(line["body"]) for line in lines_of(bundle) if "body" in line]
-    held = {each["id"] for each in bodies if "seq" in each}
-    assert (mine in held, other in held) == (True, False)
-    status, said, _ = log.sceau("proof", "bundle", "-o", log.place / "x.zip", "--person-of", str(datetime.now(UTC)))
+    ids = {each["id"] for each in bodies if "seq" in each}
+    assert (mine in ids, other in ids) == (True, False)
+    status, errors, _ = log.sceau("proof", "bundle", "-o", log.place / "x.zip", "--person-of", str(datetime.now(UTC)))
     assert status == 2
     nobody = "01900000-0000-7000-8000-000000000000"
-    status, said, _ = log.sceau("proof", "bundle", "-o", log.place / "x.zip", "--person-of", nobody)
-    assert (status, said) == (1, "there is no consent of that id")
+    status, errors, _ = log.sceau("proof", "bundle", "-o", log.place / "x.zip", "--person-of", nobody)
+    assert (status, errors) == (1, "there is no consent of that id")
 
 
 @pytest.mark.parametrize("change", ["processing = 'other'", "subject_ref = sha256('x')"])
@@ -84,15 +84,15 @@ def test_a_replay_is_told_as_the_operator_s_word(log):
     today = datetime.now(UTC)
     days = ("--since", f"{today - timedelta(days=1):%Y-%m-%d}", "--until", f"{today + timedelta(days=1):%Y-%m-%d}")
     bundle = log.bundle("--replay", *days)
-    status, said = log.verify(bundle)
-    told = "which is the operator's word: 1 decisions, 1 reproduced, 0 different"
-    assert (status, told in said) == (INCOMPLETE, True)
-    told = json.loads(file_of(bundle, "data/replay.json"))
-    forged = json.dumps({**told, "reproduced": 0, "different": 1}).encode()
-    status, said = log.verify(replaced(bundle, log.place / "forged.zip", "data/replay.json", forged))
-    assert (status, "decisions come out otherwise" in said) == (1, True)
-    status, said, _ = log.sceau("proof", "bundle", "-o", log.place / "x.zip", "--replay")
-    assert (status, "--replay needs --since and --until" in said) == (2, True)
+    status, output = log.verify(bundle)
+    word = "which is the operator's word: 1 decisions, 1 reproduced, 0 different"
+    assert (status, word in output) == (INCOMPLETE, True)
+    replay = json.loads(file_of(bundle, "data/replay.json"))
+    forged = json.dumps({**replay, "reproduced": 0, "different": 1}).encode()
+    status, output = log.verify(replaced(bundle, log.place / "forged.zip", "data/replay.json", forged))
+    assert (status, "decisions come out otherwise" in output) == (1, True)
+    status, errors, _ = log.sceau("proof", "bundle", "-o", log.place / "x.zip", "--replay")
+    assert (status, "--replay needs --since and --until" in errors) == (2, True)
 
 
 def test_the_log_says_which_bundles_were_made(log):
@@ -126,8 +126,8 @@ def test_a_file_that_has_another_name_for_other_tools_is_named(log):
         for each in old.namelist():
             named = zipfile.ZipInfo(each)
             if each == "data/checkpoint":
-                told = b"\x01" + zlib.crc32(each.encode()).to_bytes(4, "little") + b"data/other"
-                named.extra = b"\x75\x70" + len(told).to_bytes(2, "little") + told
+                field = b"\x01" + zlib.crc32(each.encode()).to_bytes(4, "little") + b"data/other"
+                named.extra = b"\x75\x70" + len(field).to_bytes(2, "little") + field
             new.writestr(named, old.read(each))
     status, output = log.verify(forged)
     assert (status, "no file of a bundle has such a name" in output) == (1, True)

@@ -73,8 +73,8 @@ def test_heads_on_either_side_of_a_bundle_accuse_nobody(log):
     log.withdrawn("dora")
     after = log.kept("after")
     against = ("--against", old, "--against", newest, "--against", after)
-    for given in ((bundle, *against), (old, after, bundle, newest)):
-        status, output = log.verified(*given)
+    for files in ((bundle, *against), (old, after, bundle, newest)):
+        status, output = log.verified(*files)
         assert (status, "WRONG" in output) == (INCOMPLETE, False), output
         assert f"begins with the checkpoint of {old.read_text().splitlines()[1]} entries of {old}" in output
         assert f"of {after} is newer than this bundle: ask for one that reaches it" in output
@@ -252,8 +252,8 @@ def test_a_promise_is_of_one_log(log, tmp_path):
             api.decide("alice", "ads")
             _, receipt = _promised(api, other, "alice", "other.jwt")
             keys = run_command(database, "proof", "key", public_url="https://other.example.fr")[2].split()
-        given = [part for key in keys for part in ("--key", key)]
-        status, output = log.verified(_reaching_further(log), receipt, *given)
+        options = [part for key in keys for part in ("--key", key)]
+        status, output = log.verified(_reaching_further(log), receipt, *options)
     assert (status, "WRONG" in output) == (INCOMPLETE, False), output
 
 
@@ -346,22 +346,22 @@ def test_a_body_that_one_file_lacks_and_another_has_is_told(log, capsys):
         consent = api.decide("julie", "ads")["id"]
         withdrawal = api.withdraw("julie", "ads")["id"]
         log.append()
-        given, taken = log.receipt(api, consent, "given.jwt"), log.receipt(api, withdrawal, "taken.jwt")
+        granted, taken = log.receipt(api, consent, "given.jwt"), log.receipt(api, withdrawal, "taken.jwt")
         before = log.bundle(name="before.zip")
         log.superuser("DELETE FROM consent_event WHERE kind = 'withdrawn'")
         after = log.bundle(name="after.zip")
     keys = log.place / "keys"
     keys.write_text(log.key())
-    status = verify_main([*map(str, (after, before, given, taken)), "--key", str(keys), "--lang", "en"])
-    said = capsys.readouterr().out
+    status = verify_main([*map(str, (after, before, granted, taken)), "--key", str(keys), "--lang", "en"])
+    text = capsys.readouterr().out
     assert status == WRONG
-    holders = re.findall(r"(\w+\.\w+) has the body that \S+/after\.zip lacks: withdrawn, ads, ", said)
+    holders = re.findall(r"(\w+\.\w+) has the body that \S+/after\.zip lacks: withdrawn, ads, ", text)
     assert set(holders) == {"before.zip", "taken.jwt"}
-    assert re.search(r"after\.zip: ok: by the log's statement [1-9]\d* bodies were gone when it was made", said), said
+    assert re.search(r"after\.zip: ok: by the log's statement [1-9]\d* bodies were gone when it was made", text), text
     # What the person holds is good, and says itself that the consent has ended.
-    assert re.search(r"given\.jwt: ok: the consent ended by entry .*: withdrawn, of .*, as the receipt says too", said)
-    assert re.search(r"taken\.jwt: ok: it tells: consent withdrawn, ads, ", said)
-    assert re.findall(r"\.jwt: (?:GOOD|WRONG|GENUINE).*", said) == [".jwt: GOOD", ".jwt: GOOD"]
+    assert re.search(r"given\.jwt: ok: the consent ended by entry .*: withdrawn, of .*, as the receipt says too", text)
+    assert re.search(r"taken\.jwt: ok: it tells: consent withdrawn, ads, ", text)
+    assert re.findall(r"\.jwt: (?:GOOD|WRONG|GENUINE).*", text) == [".jwt: GOOD", ".jwt: GOOD"]
     pages = [file_of(bundle, "data/index.en.html").decode() for bundle in (before, after)]
     assert ["no destruction that the log states explains it" in page for page in pages] == [False, True]
 

@@ -41,7 +41,7 @@ def _refused(log, witness):
         "nobody has cosigned it": (head, "no witness that was named has cosigned it"),
         "a stranger has": (Witness("stranger.example").cosigned(head), "no witness that was named"),
         "a stranger of the same name": (Witness(witness.key.name).cosigned(head), "no witness that was named"),
-        "another time": (witness.cosigned(head, told=SEEN_AT + 1), "the signature of witness.example/w1 is wrong"),
+        "another time": (witness.cosigned(head, stated=SEEN_AT + 1), "the signature of witness.example/w1 is wrong"),
         "another head": (witness.cosigned(other), "is wrong"),
         "no note": ("text", "this is no signed note"),
     }
@@ -103,11 +103,11 @@ def test_a_cosignature_is_kept_served_and_bundled(log, witness):
     line = f"witness witness.example/w1: the first {size} entries were there at 2026-09-21T14:13:20Z"
     assert (status, line in output, "NOT CHECKED" in output) == (GOOD, True, False), output
     status, output = log.verify(bundle)
-    asked = "cosignatures of witness.example/w1: give its key with --key"
-    assert (status, asked in output) == (GOOD_BUT_INCOMPLETE, True)
-    whole = log.bundle(name="whole.zip")
-    assert [line for line in lines_of(whole) if '"kind":"anchor"' in line["entry"]]
-    assert log.verify(whole, witness=str(witness.key))[0] == GOOD_BUT_INCOMPLETE
+    request = "cosignatures of witness.example/w1: give its key with --key"
+    assert (status, request in output) == (GOOD_BUT_INCOMPLETE, True)
+    stated = log.bundle(name="whole.zip")
+    assert [line for line in lines_of(stated) if '"kind":"anchor"' in line["entry"]]
+    assert log.verify(stated, witness=str(witness.key))[0] == GOOD_BUT_INCOMPLETE
     (log.place / "head").write_text(cosigned)
     status, output = log.verify(log.place / "head", witness=str(witness.key))
     assert (status, "witness witness.example/w1 saw it at 2026-09-21T14:13:20Z" in output) == (GOOD, True)
@@ -118,7 +118,7 @@ def test_a_cosignature_in_a_bundle_that_is_wrong_is_named(log, witness, tmp_path
     bundle, note = log.bundle("--anchored"), log.value("SELECT note FROM proof_checkpoint ORDER BY size LIMIT 1")
     name = f"data/cosigned/{len(lines_of(bundle))}.checkpoint"
     for forged, wanted, says in (
-        (witness.cosigned(note, told=SEEN_AT - 1), WRONG, "the signature of witness.example/w1 is wrong"),
+        (witness.cosigned(note, stated=SEEN_AT - 1), WRONG, "the signature of witness.example/w1 is wrong"),
         (Witness(witness.key.name).cosigned(note), WRONG, "cosignatures of witness.example/w1"),
     ):
         changes = {name: lambda _, content=forged: content.encode()}

@@ -40,9 +40,9 @@ class Life:
     def step(self, api):
         """Do one random thing."""
         name, about = self.chance.choice(NAMES), self.chance.choice(PROCESSINGS)
-        body, asked = {"subject": subject(name)}, random.Random(self.chance.random())
+        body, chance = {"subject": subject(name)}, random.Random(self.chance.random())
         happenings = {
-            "ask": (12, lambda: ask(api, asked, 15)),
+            "ask": (12, lambda: ask(api, chance, 15)),
             "decide": (12, lambda: self._decide(api, name, about)),
             "withdraw": (6, lambda: api.withdraw(name, self.chance.choice([about, None]))),
             "state an age": (2, lambda: api.call("POST", "/v1/subjects/ages", {**body, **AGE})),

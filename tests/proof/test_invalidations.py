@@ -66,7 +66,7 @@ def test_an_invalidation_that_was_tampered_with_is_named(log, statement):
     assert log.verify(log.bundle())[0] == GOOD_BUT_NOT_ANCHORED
 
 
-def _asked(api, number):
+def _ask(api, number):
     """Ask about people whose consents rest on the invalidated text or on another, alone and together."""
     written = api.client.app.state.services.recorder.log.counts
     before = written.written
@@ -84,15 +84,15 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
         api.register("ads", party_mode="all_local_users")
         api.decide("alice", "ads")
         api.decide("bob", "ads", evidence={"language": "en"})
-        _asked(api, 2)
+        _ask(api, 2)
         api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
-        _asked(api, 1)
+        _ask(api, 1)
         api.ok("PATCH", "/v1/processings/ads", {"status": "active"})
-        _asked(api, 1)
+        _ask(api, 1)
         invalidate(api, "ads", text=TEXT)
-        _asked(api, 2)
+        _ask(api, 2)
         api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
-        _asked(api, 1)
+        _ask(api, 1)
     status, output = replayed(log)
     assert output.endswith("14 decisions, 14 reproduced, 0 different, 0 not reproducible\n"), output
     assert status == 0
@@ -103,7 +103,8 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
         "processing_suspended": 4,
     }
     alter(
-        database, every(lambda it: it.facts.shape.reason == "consent_invalid", changes=lambda told: told["changes"] - 1)
+        database,
+        every(lambda it: it.facts.shape.reason == "consent_invalid", changes=lambda row: row["changes"] - 1),
     )
     status, output = replayed(log)
     assert (status, output.count("DIFFERENT: ")) == (1, 2), output

@@ -64,8 +64,8 @@ def documents(tmp_path_factory):
         api.register("spam", purpose="unsolicited_content_detection")
         consents = [api.decide("alice", "ads")["id"], api.decide("alice", "stats", "refused")["id"]]
         api.withdraw("alice", "ads")
-        asked = {"Accept": "application/ld+json"}
-        receipts = [api.ok("GET", f"/v1/consents/{each}/receipt", headers=asked) for each in consents]
+        accept = {"Accept": "application/ld+json"}
+        receipts = [api.ok("GET", f"/v1/consents/{each}/receipt", headers=accept) for each in consents]
         export = api.call("POST", "/v1/subjects/exports", {"subject": subject("alice")}).json()
         file = tmp_path_factory.mktemp("register") / "register.json"
         run_command(database, "register", "export", "-o", file, "--format", "json-ld")
@@ -100,17 +100,17 @@ def members(value):
 
 def values(document, name):
     """All values of a property, at any depth."""
-    return [each for member, found in members(document) if member == name for each in found]
+    return [each for member, value in members(document) if member == name for each in value]
 
 
 @DOCUMENTS
 def test_what_is_asked_of_linked_data_is_a_term_of_dpv(documents, name):
     """Purposes, legal bases, processings and jurisdictions are IRIs of DPV, at any depth."""
-    told = expanded(documents[name])
+    document = expanded(documents[name])
     for wanted in OF_DPV:
-        found = values(told, f"{DPV}#{wanted}")
-        assert found, wanted
-        assert [each for each in found if not each.get("@id", "").startswith(DPV)] == [], wanted
+        terms = values(document, f"{DPV}#{wanted}")
+        assert terms, wanted
+        assert [each for each in terms if not each.get("@id", "").startswith(DPV)] == [], wanted
 
 
 @DOCUMENTS
@@ -120,15 +120,15 @@ def test_the_words_alone_are_no_terms(documents, name):
     prefixes = {each: to for each, to in document["@context"].items() if isinstance(to, str)}
     (purpose, *_) = values(expanded({**document, "@context": prefixes}), f"{DPV}#hasPurpose")
     assert ("@id" in purpose, "@value" in purpose) == (False, True)
-    bare = expanded({member: told for member, told in document.items() if member != "@context"})
+    bare = expanded({member: value for member, value in document.items() if member != "@context"})
     assert values(bare, f"{DPV}#hasPurpose") == []
 
 
 @DOCUMENTS
 def test_what_names_a_thing_is_no_text(documents, name):
     """Laws, countries, schemas, persons and places to exercise rights are IRIs, or things with a type."""
-    told = expanded(documents[name])
-    for each in (value for member in NODES for value in values(told, member)):
+    document = expanded(documents[name])
+    for each in (value for member in NODES for value in values(document, member)):
         assert ":" in each.get("@id", "") or "@type" in each, each
         assert "@value" not in each, each
 
@@ -136,10 +136,10 @@ def test_what_names_a_thing_is_no_text(documents, name):
 @DOCUMENTS
 def test_no_term_is_made_up(documents, name):
     """Each name in DPV's namespaces in a document is a term of DPV 2.2."""
-    found = set()
+    terms = set()
     for member, value in members(expanded(documents[name])):
-        found |= {member, *(value if member == "@type" else [value] if member == "@id" else [])}
-    assert {each for each in found if each.startswith(DPV)} <= TERMS
+        terms |= {member, *(value if member == "@type" else [value] if member == "@id" else [])}
+    assert {each for each in terms if each.startswith(DPV)} <= TERMS
 
 
 def test_each_purpose_of_the_article_has_a_term():
@@ -151,6 +151,6 @@ def test_a_contact_is_an_address_or_words(documents):
     """A contact that is an e-mail address is an IRI, and another contact is a notice in words."""
     where = f"{DPV}#isExercisedAt"
     assert {"@id": "mailto:dpo@exemple.example"} in values(expanded(documents["receipt"]), where)
-    (told, *_) = [each for each in values(expanded(documents["refusal"]), where) if "@id" not in each]
-    assert told["@type"] == [f"{DPV}#RightExerciseNotice"]
-    assert told["http://purl.org/dc/terms/description"] == [{"@value": "DPO, 1 rue de la Paix, Paris"}]
+    (status, *_) = [each for each in values(expanded(documents["refusal"]), where) if "@id" not in each]
+    assert status["@type"] == [f"{DPV}#RightExerciseNotice"]
+    assert status["http://purl.org/dc/terms/description"] == [{"@value": "DPO, 1 rue de la Paix, Paris"}]

@@ -112,9 +112,9 @@ def test_a_rotation_that_is_forged_is_named(log, tmp_path):
         signed_note(text, [stranger, replace(stranger, key=VerifierKey.parse(old))]),
     )
     for note, says in ((one, "not signed by both"), (both, "is wrong"), ("text", "no signed note")):
-        changes = {"data/log.json": _about(lambda said, note=note: said.update(rotations=[note]))}
-        status, said = log.verify(rewritten(after, tmp_path / "forged.zip", changes, manifest=True), key=old)
-        assert (status, says in said) == (1, True), said
+        changes = {"data/log.json": _about(lambda facts, note=note: facts.update(rotations=[note]))}
+        status, output = log.verify(rewritten(after, tmp_path / "forged.zip", changes, manifest=True), key=old)
+        assert (status, says in output) == (1, True), output
     before, _, leaked = _rotated(log, "--at-once")
     assert log.verify(leaked, key=before)[0] == 1
 
@@ -154,8 +154,8 @@ def test_each_row_that_a_superuser_tampered_with_is_named(log):
     """Each row that a superuser changed, removed or added is named, and no other row is."""
     log.superuser(*TAMPERED)
     status, output = log.verify(log.bundle())
-    found = re.findall(r": WRONG: (?:entry [0-9]+ \()?(\w+) \S+: (.*)", output)
-    assert (status, Counter(found)) == (1, NAMED), output
+    wrong = re.findall(r": WRONG: (?:entry [0-9]+ \()?(\w+) \S+: (.*)", output)
+    assert (status, Counter(wrong)) == (1, NAMED), output
 
 
 def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
@@ -254,9 +254,9 @@ def test_a_page_of_odd_rows_ends_an_append(log, monkeypatch):
 
 def _about(change):
     def changed(content):
-        said = json.loads(content)
-        change(said)
-        return json.dumps(said).encode()
+        facts = json.loads(content)
+        change(facts)
+        return json.dumps(facts).encode()
 
     return changed
 
@@ -274,14 +274,14 @@ def _withheld(content):
 FORGED = {
     "everything left out": {
         "data/entries.ndjson": lambda _: b"",
-        "data/log.json": _about(lambda said: said.update(first=said["size"])),
+        "data/log.json": _about(lambda facts: facts.update(first=facts["size"])),
     },
     "its beginning left out": {"data/entries.ndjson": _cut},
     "a body withheld": {"data/entries.ndjson": _withheld},
     "no object": {"data/log.json": lambda _: b"[]"},
-    "no key": {"data/log.json": _about(lambda said: said.update(keys=[5]))},
-    "no number": {"data/log.json": _about(lambda said: said.update(first="a"))},
-    "a negative beginning": {"data/log.json": _about(lambda said: said.update(first=-1))},
+    "no key": {"data/log.json": _about(lambda facts: facts.update(keys=[5]))},
+    "no number": {"data/log.json": _about(lambda facts: facts.update(first="a"))},
+    "a negative beginning": {"data/log.json": _about(lambda facts: facts.update(first=-1))},
     "nested deeply": {"data/log.json": lambda _: b"[" * 100_000},
 }
 
@@ -297,12 +297,12 @@ def test_a_forged_bundle_is_never_good(log, tmp_path):
 
 def test_a_bundle_says_what_it_leaves_out_and_makes_no_lines_of_its_own(log, tmp_path):
     """A bundle is not anchored because it says so, and a newline in it makes no line of the verifier's output."""
-    claims = {"data/log.json": _about(lambda said: said.update(anchored=True))}
-    status, said = log.verify(rewritten(log.bundle(), tmp_path / "claims.zip", claims, manifest=True))
-    assert (status, "not anchored" in said, OTHER_FILES in said) == (1, True, True)
+    claims = {"data/log.json": _about(lambda facts: facts.update(anchored=True))}
+    status, output = log.verify(rewritten(log.bundle(), tmp_path / "claims.zip", claims, manifest=True))
+    assert (status, "not anchored" in output, OTHER_FILES in output) == (1, True, True)
     lines = {"data/unentered.ndjson": lambda _: json.dumps({"kind": "x\ny: GOOD\x1b[2J", "id": "\ud800"}).encode()}
-    status, said = log.verify(rewritten(log.bundle(), tmp_path / "lines.zip", lines, manifest=True))
-    assert (status, "x\\x0ay: GOOD\\x1b[2J" in said) == (1, True)
+    status, output = log.verify(rewritten(log.bundle(), tmp_path / "lines.zip", lines, manifest=True))
+    assert (status, "x\\x0ay: GOOD\\x1b[2J" in output) == (1, True)
 
 
 def test_a_tile_that_was_changed_stops_the_log(log):

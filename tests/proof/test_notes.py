@@ -114,7 +114,7 @@ def test_a_witness_signs_the_time_at_which_it_saw_a_checkpoint():
     note = signed_checkpoint(HEAD, [signer])
     assert Note.parse(witness.cosigned(note)).signed_by([signer.key, witness.key]) == [signer.key, witness.key]
     with pytest.raises(NoteError):
-        Note.parse(witness.cosigned(note, told=SEEN_AT + 1)).signed_by([witness.key])
+        Note.parse(witness.cosigned(note, stated=SEEN_AT + 1)).signed_by([witness.key])
     assert VerifierKey.parse(str(witness.key)) == witness.key
 
 

@@ -115,25 +115,29 @@ def _signed_anew(log, receipt, claims, name="sceau.example.fr/receipts"):
 
 
 def _changed(text, change):
-    head, claims, signature = text.split(".")
-    said = json.loads(base64.urlsafe_b64decode(claims + "=="))
-    change(said)
-    again = base64.urlsafe_b64encode(json.dumps(said).encode()).rstrip(b"=").decode()
+    head, payload, signature = text.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    change(claims)
+    again = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     return f"{head}.{again}.{signature}"
 
 
-def _record(said):
-    return said["receipt"]["dpv:hasRecordOfActivity"][0]
+def _record(claims):
+    return claims["receipt"]["dpv:hasRecordOfActivity"][0]
 
 
 CHANGES = {
-    "another version": lambda said: _record(said)["dpv:hasProcess"].update({"dct:hasVersion": 2}),
-    "another processing": lambda said: _record(said)["dpv:hasProcess"].update({"dct:identifier": "stats"}),
-    "a refusal": lambda said: _record(said)["dpv:hasConsentStatus"][0].update({"@type": ["dpv:ConsentRefused"]}),
-    "another consent": lambda said: _record(said).update({"dct:identifier": "a6f58318-72e6-46a2-bfd7-f36d795e30cd"}),
-    "another entry": lambda said: said["log"].update({"entry": said["log"]["entry"].replace("consent_event", "other")}),
-    "another body": lambda said: said["log"].update({"body": said["log"]["body"].replace("granted", "refused")}),
-    "another place": lambda said: said["log"].update({"proof": said["log"]["proof"].replace("index ", "index 1")}),
+    "another version": lambda it: _record(it)["dpv:hasProcess"].update({"dct:hasVersion": 2}),
+    "another processing": lambda it: _record(it)["dpv:hasProcess"].update({"dct:identifier": "stats"}),
+    "a refusal": lambda it: _record(it)["dpv:hasConsentStatus"][0].update({"@type": ["dpv:ConsentRefused"]}),
+    "another consent": lambda it: _record(it).update({"dct:identifier": "a6f58318-72e6-46a2-bfd7-f36d795e30cd"}),
+    "another entry": lambda claims: claims["log"].update(
+        {"entry": claims["log"]["entry"].replace("consent_event", "other")}
+    ),
+    "another body": lambda it: it["log"].update({"body": it["log"]["body"].replace("granted", "refused")}),
+    "another place": lambda claims: claims["log"].update(
+        {"proof": claims["log"]["proof"].replace("index ", "index 1")}
+    ),
 }
 
 
@@ -165,9 +169,9 @@ def test_only_a_key_of_receipts_signs_receipts(settled):
     """A receipt signed by a key of the log, or of another deployment's receipts, does not verify."""
     api, log, consent = settled
     receipt = _receipt(api, log, consent)
-    for name, status in (("sceau.example.fr/ledger", 1), ("other.example/receipts", INCOMPLETE)):
-        found, output = _signed_anew(log, receipt, _claims(receipt), name)
-        assert (found, "the entry stands in the log, as number" in output) == (status, False), output
+    for name, expected in (("sceau.example.fr/ledger", 1), ("other.example/receipts", INCOMPLETE)):
+        status, output = _signed_anew(log, receipt, _claims(receipt), name)
+        assert (status, "the entry stands in the log, as number" in output) == (expected, False), output
 
 
 def test_a_receipt_of_somebody_else_s_key_is_named(settled):
@@ -191,10 +195,10 @@ def test_a_receipt_tells_what_a_person_is_to_know(consented):
     api.withdraw(alice, "ads")
     answer = api.call("GET", f"/v1/consents/{consent}/receipt", headers={"Accept": "application/ld+json"})
     assert answer.headers["content-type"] == "application/ld+json"
-    told = answer.json()
-    assert told["@type"] == "dpv:ConsentReceipt"
-    assert {"dct:conformsTo", "dpv:hasIdentifier", "dct:created"} <= told.keys()
-    record = told["dpv:hasRecordOfActivity"][0]
+    body = answer.json()
+    assert body["@type"] == "dpv:ConsentReceipt"
+    assert {"dct:conformsTo", "dpv:hasIdentifier", "dct:created"} <= body.keys()
+    record = body["dpv:hasRecordOfActivity"][0]
     must = {"dct:conformsTo", "dct:identifier", "dpv:hasDataSubject", "dpv:hasNotice", "dpv:hasDataController"}
     assert must | {"dpv:hasProcess", "dpv:hasConsentControl", "dpv:hasRight", "dpv:hasConsentStatus"} <= record.keys()
     process = record["dpv:hasProcess"]
@@ -226,10 +230,10 @@ GIVERS = {
 """Terms of DPV 2.2 (https://w3id.org/dpv/2.2/dpv): its consent statuses, and its entities."""
 
 
-def _told(api, consent):
+def _statuses(api, consent):
     """The statuses in a receipt."""
-    told = api.ok("GET", f"/v1/consents/{consent}/receipt", headers={"Accept": "application/ld+json"})
-    return _record({"receipt": told})["dpv:hasConsentStatus"]
+    receipt = api.ok("GET", f"/v1/consents/{consent}/receipt", headers={"Accept": "application/ld+json"})
+    return _record({"receipt": receipt})["dpv:hasConsentStatus"]
 
 
 @pytest.mark.parametrize(("end", "status"), ENDS.values(), ids=ENDS.keys())
@@ -239,12 +243,12 @@ def test_a_receipt_tells_what_ended_a_consent(service, end, status):
     zoe, theo, ads = people("zoe", "theo", "ads")
     api.register(ads)
     consent = api.decide(zoe, ads)["id"]
-    assert len(_told(api, consent)) == 1
+    assert len(_statuses(api, consent)) == 1
     end(api, zoe, ads)
-    assert _told(api, consent)[1]["@type"] == [status]
+    assert _statuses(api, consent)[1]["@type"] == [status]
     refusal = api.decide(theo, ads, "refused")["id"]
     api.decide(theo, ads)
-    assert [each["@type"][0] for each in _told(api, refusal)] == ["dpv:ConsentRefused", "dpv:ConsentGiven"]
+    assert [each["@type"][0] for each in _statuses(api, refusal)] == ["dpv:ConsentRefused", "dpv:ConsentGiven"]
 
 
 @pytest.mark.parametrize(("giver", "entities"), GIVERS.items(), ids=GIVERS.keys())
@@ -252,7 +256,7 @@ def test_a_receipt_names_who_gave_the_consent(service, giver, entities, zoe):
     """A receipt names an administrator who gave a consent, and does not call it the person's own act."""
     api, _ = service
     consent = api.decide(zoe, "ads", capacity={**CHILD, "given_by": giver})["id"]
-    assert _told(api, consent)[0]["dpv:isIndicatedBy"] == entities
+    assert _statuses(api, consent)[0]["dpv:isIndicatedBy"] == entities
 
 
 def test_whoever_reads_a_proof_or_a_receipt_is_on_the_trail(consented):
@@ -264,8 +268,8 @@ def test_whoever_reads_a_proof_or_a_receipt_is_on_the_trail(consented):
     log.append()
     for what in ("proof", "receipt"):
         api.call("GET", f"/v1/consents/{consent}/{what}")
-    found = api.ok("POST", "/v1/audit-trail/search", wanted)["items"]
-    assert [each["detail"] for each in found] == [{"processing": "ads"}] * 2
+    acts = api.ok("POST", "/v1/audit-trail/search", wanted)["items"]
+    assert [each["detail"] for each in acts] == [{"processing": "ads"}] * 2
 
 
 def test_a_receipt_that_is_used_after_a_withdrawal_is_named(consented, bob):
@@ -371,15 +375,15 @@ def test_a_receipt_is_a_document_too(settled, language, words):
     answer = api.call("GET", f"/v1/consents/{consent}/receipt", headers=headers)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     assert answer.headers["content-type"].startswith("text/html")
-    said = answer.text.replace("\N{NO-BREAK SPACE}", " ")
-    assert [each for each in words if each not in said] == []
-    assert ("alice" in said, '<link rel="stylesheet"' in said) == (False, False)
-    ((jws, name),) = re.findall(r'href="data:application/jwt,([^"]+)" download="([^"]+)"', said)
-    assert (name.endswith(f"{consent}.jwt"), said.count(jws)) == (True, 1)  # not printed as well
-    assert 'href="https://sceau.example.fr"' in said  # where people read how to withdraw
+    text = answer.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert [each for each in words if each not in text] == []
+    assert ("alice" in text, '<link rel="stylesheet"' in text) == (False, False)
+    ((jws, name),) = re.findall(r'href="data:application/jwt,([^"]+)" download="([^"]+)"', text)
+    assert (name.endswith(f"{consent}.jwt"), text.count(jws)) == (True, 1)  # not printed as well
+    assert 'href="https://sceau.example.fr"' in text  # where people read how to withdraw
     (log.place / "receipt.jwt").write_text(jws)
-    status, told = log.verified(log.place / "receipt.jwt")
-    assert (status, "the entry stands in the log" in told) == (INCOMPLETE, True)
+    status, output = log.verified(log.place / "receipt.jwt")
+    assert (status, "the entry stands in the log" in output) == (INCOMPLETE, True)
 
 
 def test_the_receipt_of_the_first_act_of_a_joint_consent_tells_of_no_renewal(service):
@@ -388,9 +392,9 @@ def test_the_receipt_of_the_first_act_of_a_joint_consent_tells_of_no_renewal(ser
     [kim] = people("kim")
     sides = ("self", "holder_of_parental_responsibility")
     first, second = [api.decide(kim, "ads", capacity={**CHILD, "given_by": side})["id"] for side in sides]
-    assert [each["@type"][0] for each in _told(api, first)] == ["dpv:ConsentGiven"]
+    assert [each["@type"][0] for each in _statuses(api, first)] == ["dpv:ConsentGiven"]
     api.decide(kim, "ads", capacity={**CHILD, "given_by": "both"})
-    assert [each["@type"][0] for each in _told(api, second)] == ["dpv:ConsentGiven", "dpv:RenewedConsentGiven"]
+    assert [each["@type"][0] for each in _statuses(api, second)] == ["dpv:ConsentGiven", "dpv:RenewedConsentGiven"]
 
 
 def test_a_receipt_of_a_joint_consent_tells_that_the_other_act_was_invalidated(service):
@@ -400,11 +404,11 @@ def test_a_receipt_of_a_joint_consent_tells_that_the_other_act_was_invalidated(s
     api.register(ads)
     sides = (("self", "fr"), ("holder_of_parental_responsibility", "en"))
     capacities = [({"age_band": "under_15", "given_by": side}, {"language": language}) for side, language in sides]
-    _, given = [api.decide(kid, ads, capacity=who, evidence=text) for who, text in capacities]
+    _, consent = [api.decide(kid, ads, capacity=who, evidence=text) for who, text in capacities]
     assert api.reason(kid, ads) == "consent_in_force"
     assert invalidate(api, ads, text=hash_of(notice_of(ads)["fr"])).status_code == 201
     assert api.reason(kid, ads) == "consent_invalid"
-    statuses = [each["@type"][0] for each in _told(api, given["id"])]
+    statuses = [each["@type"][0] for each in _statuses(api, consent["id"])]
     assert statuses == ["dpv:ConsentGiven", "dpv:ConsentInvalidated"]
 
 
@@ -453,8 +457,8 @@ def test_a_withdrawal_that_was_removed_before_it_was_entered_is_named(own):
     assert (status, "ask for a bundle that reaches further" in output) == (INCOMPLETE, True), output
     _entered_later(api, log)
     status, output = log.verified(log.bundle(name="later.zip"), receipt)
-    told = f"the act {withdrawal} that {receipt} tells, of"
-    assert (status, told in output, "was not entered" in output) == (1, True, True), output
+    warning = f"the act {withdrawal} that {receipt} tells, of"
+    assert (status, warning in output, "was not entered" in output) == (1, True, True), output
 
 
 @pytest.mark.parametrize("altered", [False, True])
@@ -469,8 +473,8 @@ def test_an_act_that_was_altered_before_it_was_entered_is_named(own, altered):
         log.superuser(f"UPDATE consent_event SET {moved} WHERE id = '{withdrawal}'")
     _entered_later(api, log)
     status, output = log.verified(log.bundle(), receipt)
-    told = f"{receipt} tells something else: when it was collected"
-    assert (status, told in output, "WRONG" in output) == (
+    warning = f"{receipt} tells something else: when it was collected"
+    assert (status, warning in output, "WRONG" in output) == (
         (1, True, True) if altered else (INCOMPLETE, False, False)
     ), output
 
@@ -482,9 +486,9 @@ def test_another_library_verifies_a_receipt(settled):
     text = _receipt(api, log, consent).read_text()
     key = VerifierKey.parse(api.with_key(None).call("GET", "/proof/v1/keys").text.splitlines()[1])
     octets = base64.urlsafe_b64encode(key.public).rstrip(b"=").decode()
-    known = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": octets})
-    signed = jws.deserialize_compact(text, known, algorithms=["EdDSA"])
+    public_key = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": octets})
+    signed = jws.deserialize_compact(text, public_key, algorithms=["EdDSA"])
     assert (signed.headers()["kid"], json.loads(signed.payload)["iss"]) == (str(key), "https://sceau.example.fr")
     head, claims, signature = text.split(".")
     with pytest.raises(BadSignatureError):
-        jws.deserialize_compact(f"{head}.{claims[:-4]}AAAA.{signature}", known, algorithms=["EdDSA"])
+        jws.deserialize_compact(f"{head}.{claims[:-4]}AAAA.{signature}", public_key, algorithms=["EdDSA"])

@@ -144,7 +144,7 @@ def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monk
     assert output.endswith(f"{2 * half} decisions, {2 * half} reproduced, 0 different, 0 not reproducible\n"), output
     assert status == 0
     permits = [it.facts for it in logged_rows(database) if it.facts.shape.permitted and it.facts.shape.build == "0.1.0"]
-    consent = next(told.consent for told in permits if told.consent is not None)
+    consent = next(permit.consent for permit in permits if permit.consent is not None)
     _changed(log.database, _REFUSAL, consent)
     status, output = replayed(log)
     assert (status, "consent_in_force in the log, consent_refused now" in output) == (1, True)
@@ -189,8 +189,8 @@ def test_one_fact_that_was_altered_is_seen(log):
     consent = next(each.consent for each in permits if each.shape.processing == "ads" and each.consent is not None)
     _changed(log.database, _REFUSAL, consent)
     status, output = replayed(log)
-    told = "consent_in_force in the log, consent_refused now"
-    assert (status, "DIFFERENT: " in output, told in output) == (1, True, True)
+    difference = "consent_in_force in the log, consent_refused now"
+    assert (status, "DIFFERENT: " in output, difference in output) == (1, True, True)
 
 
 @pytest.mark.parametrize("what", ["answer", "deleted", "added"])
@@ -399,10 +399,10 @@ def test_a_day_that_was_dropped_is_no_alteration(log, monkeypatch):
 def test_a_row_that_says_it_knew_something_else_is_seen(log, what):
     """A row that claims other known facts than those that decide it is named, also a row about several people."""
     changes = {
-        "known": {"known": lambda told: told["known"] + 1},
-        "version": {"version": lambda told: told["version"] + 7},
+        "known": {"known": lambda row: row["known"] + 1},
+        "version": {"version": lambda row: row["version"] + 7},
         "party_mode": {"party_mode": lambda _: "x"},
-        "participants": {"participants": lambda told: told["participants"] + 5},
+        "participants": {"participants": lambda row: row["participants"] + 5},
     }
     if what == "subject_ref":
         alter(log.database, once(_looked_at_others, lambda it: replace(it, person=b"\7" * 16)))
@@ -414,8 +414,8 @@ def test_a_row_that_says_it_knew_something_else_is_seen(log, what):
 
 
 def _looked_at_others(decision):
-    told = decision.facts
-    return told.relied is not None and told.known > 0 and bool(told.participants) and told.shape.version is not None
+    facts = decision.facts
+    return facts.relied is not None and facts.known > 0 and bool(facts.participants) and facts.shape.version is not None
 
 
 def test_a_permit_long_after_a_withdrawal_is_seen(log):
@@ -424,9 +424,9 @@ def test_a_permit_long_after_a_withdrawal_is_seen(log):
     newest = {bytes(ref)[:16]: order for ref, order in last}
 
     def was_overtaken(it):
-        told = it.facts
-        is_permit = told.shape.permitted and told.shape.processing == "ads" and told.known > 0
-        return is_permit and newest.get(it.subject_ref, 0) > told.known
+        facts = it.facts
+        is_permit = facts.shape.permitted and facts.shape.processing == "ads" and facts.known > 0
+        return is_permit and newest.get(it.subject_ref, 0) > facts.known
 
     alter(log.database, once(was_overtaken, lambda it: replace(it, at=it.at + timedelta(minutes=2))))
     status, output = replayed(log)
@@ -438,8 +438,8 @@ def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
     other = once(lambda it: it.facts.shape.reason != "consent_in_force", lambda it: with_facts(it, policy="P2Y/never"))
     alter(log.database, other)
     status, output = replayed(log)
-    told = "NOT REPRODUCIBLE: 1: periods were counted in a way that these rules do not know"
-    assert (status, told in output) == (INCOMPLETE, True)
+    reason = "NOT REPRODUCIBLE: 1: periods were counted in a way that these rules do not know"
+    assert (status, reason in output) == (INCOMPLETE, True)
     monkeypatch.setattr("app.operations.proof.replay_decisions.rules_digest", lambda: "other")
     assert replayed(log)[1].endswith("72 decisions, 71 reproduced, 0 different, 1 not reproducible\n")
     permit = once(
@@ -468,7 +468,8 @@ def test_who_was_looked_at_is_sealed(log):
     assert sealed
     assert not any(each.encode() in blob for blob in sealed for each in ids)
     alter(
-        log.database, every(lambda it: it.facts.relied is not None, relied=lambda told: (told["relied"] or b"") + b"\0")
+        log.database,
+        every(lambda it: it.facts.relied is not None, relied=lambda row: (row["relied"] or b"") + b"\0"),
     )
     status, output = replayed(log)
     assert (status, "who was looked at cannot be opened" in output) == (INCOMPLETE, True)

@@ -9,7 +9,7 @@ import pytest
 
 from app.proof.verifier.bodies import _before
 from tests.proof.logs import lines_of
-from tests.proof.retained import known, owned, sign
+from tests.proof.retained import event_kinds, owned, sign
 from tests.support.api import running, subject
 from tests.support.commands import run_command
 from tests.support.databases import administrator_url, new_database, rows
@@ -23,7 +23,7 @@ def test_nothing_is_destroyed_before_the_schedule_is_signed(old):
     """A schedule that is only proposed is shown, and a run destroys nothing."""
     assert "proposed: nothing is destroyed" in owned(old, "show").replace("Proposed", "proposed")
     assert owned(old, "run") == "0 ledgers destroyed (0 of them of refusals only), 0 events.\n"
-    assert known(old, "alice") == [["granted", "withdrawn"]]
+    assert event_kinds(old, "alice") == [["granted", "withdrawn"]]
 
 
 def test_what_is_past_its_time_is_destroyed_and_named(old):
@@ -32,9 +32,9 @@ def test_what_is_past_its_time_is_destroyed_and_named(old):
     head = old.kept("head")
     sign(old)
     assert owned(old, "run", "--dry-run") == "2 ledgers would be destroyed (1 of them of refusals only), 3 events.\n"
-    assert known(old, "alice") == [["granted", "withdrawn"]]
+    assert event_kinds(old, "alice") == [["granted", "withdrawn"]]
     assert owned(old, "run") == "2 ledgers destroyed (1 of them of refusals only), 3 events.\n"
-    assert known(old, "alice", "bruno", "chloe") == [[], [], ["granted", "granted"]]
+    assert event_kinds(old, "alice", "bruno", "chloe") == [[], [], ["granted", "granted"]]
     old.append()
     status, output = old.verify(old.bundle(), head)
     assert (status, "WRONG" in output) == (GOOD_BUT_INCOMPLETE, False), output
@@ -62,28 +62,28 @@ def test_nothing_leads_to_whom_was_taken_out(old):
             "AND column_name = 'subject_ref' AND table_name NOT LIKE 'decision_segment%'"
         ).fetchall()
         assert ("consent_event", "subject_ref") in tables
-        found = [
+        acts = [
             table
             for table, column in tables
             if connection.execute(f'SELECT 1 FROM "{table}" WHERE {column} = %s', [ref]).fetchone()
         ]
         # Events wait for receivers for thirty days; nobody is asked about who spoke so lately.
-        assert set(found) - {"outbox"} == {"subject"}
+        assert set(acts) - {"outbox"} == {"subject"}
 
 
 @pytest.mark.parametrize("words", [(), ("--processing", "ads"), ("--consent", None)])
 def test_what_is_held_stays(old, words):
     """A hold on all, on a processing or on a person keeps its ledgers until it is released."""
     consent = old.value("SELECT id FROM consent_event WHERE kind = 'withdrawn'")
-    given = [str(consent) if word is None else word for word in words]
+    arguments = [str(consent) if word is None else word for word in words]
     sign(old)
-    identifier = owned(old, "hold", "--reason", "Litigation.", "--by", "Legal", *given).split()[1]
+    identifier = owned(old, "hold", "--reason", "Litigation.", "--by", "Legal", *arguments).split()[1]
     assert "Litigation." in owned(old, "show")
     owned(old, "run")
-    assert known(old, "alice", "bruno") == [["granted", "withdrawn"], ["refused"] if words == () else []]
+    assert event_kinds(old, "alice", "bruno") == [["granted", "withdrawn"], ["refused"] if words == () else []]
     owned(old, "release", identifier)
     owned(old, "run")
-    assert known(old, "alice") == [[]]
+    assert event_kinds(old, "alice") == [[]]
 
 
 def test_a_hold_that_is_over_holds_nothing(old):
@@ -96,8 +96,8 @@ def test_a_hold_that_is_over_holds_nothing(old):
 def test_what_was_only_just_recorded_stays(old):
     """A run keeps old decisions that were just imported, and events that are not in the log yet."""
     with running(old.database) as api:
-        told = {"subject": subject("dora"), "processing": "ads", "decision": "refused"}
-        row = {"source_id": "1", "at": "2015-01-01T00:00:00Z", **told}
+        refusal = {"subject": subject("dora"), "processing": "ads", "decision": "refused"}
+        row = {"source_id": "1", "at": "2015-01-01T00:00:00Z", **refusal}
         api.ok("POST", "/v1/imports", {"import": "older", "rows": [row]})
     with psycopg.connect(administrator_url(old.database.name), autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
@@ -107,7 +107,7 @@ def test_what_was_only_just_recorded_stays(old):
         )
     sign(old)
     assert owned(old, "run") == "1 ledgers destroyed (0 of them of refusals only), 2 events.\n"
-    assert known(old, "dora", "bruno") == [["refused"], ["refused"]]
+    assert event_kinds(old, "dora", "bruno") == [["refused"], ["refused"]]
 
 
 def test_the_service_can_neither_sign_nor_destroy(old):
@@ -235,8 +235,8 @@ def test_a_hold_is_restored_with_the_rest(old, tmp_path):
     assert run_command(old.database, "export", tmp_path / "all.ndjson")[0] == 0
     with new_database() as empty:
         assert restored(empty, tmp_path / "all.ndjson", key_of(old.database))[:2] == (0, ANY)
-        found = rows(empty, "SELECT reason FROM retention_hold ORDER BY made_at")
-    assert found == [("Over.",), ("Litigation.",)]
+        holds = rows(empty, "SELECT reason FROM retention_hold ORDER BY made_at")
+    assert holds == [("Over.",), ("Litigation.",)]
 
 
 def test_every_day_of_a_month_is_past_its_period_as_postgresql_counts(database):
@@ -245,9 +245,9 @@ def test_every_day_of_a_month_is_past_its_period_as_postgresql_counts(database):
     days = f"SELECT at, at + interval '3 years' FROM {series} AS at"
     counted = rows(database, days)
     assert len(counted) > 400
-    for said, over in counted:
-        assert _before(over.isoformat(), "P3Y") >= said
-        assert _before((over - timedelta(days=8)).isoformat(), "P3Y") < said
+    for stated, over in counted:
+        assert _before(over.isoformat(), "P3Y") >= stated
+        assert _before((over - timedelta(days=8)).isoformat(), "P3Y") < stated
     assert _before("2026-01-31T00:00:00+00:00", "P12M").year == 1
 
 

@@ -11,7 +11,7 @@ from tests.faults.service import eventually
 from tests.proof.asking import replayed
 from tests.proof.forged import later_of, state
 from tests.proof.logs import lines_of, replaced
-from tests.proof.retained import OLD, known, owned, sign
+from tests.proof.retained import OLD, event_kinds, owned, sign
 from tests.support.api import TestClock, question, running, subject, utc
 from tests.support.commands import run_command
 from tests.support.databases import administrator_url
@@ -82,12 +82,12 @@ def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
     later = later_of(bundle)
     status, output = old.verify(bundle)
     assert (status, "WRONG" in output, "were destroyed when their time was over" in output) == (3, False, True)
-    told = later["entries"][0]
+    entry = later["entries"][0]
     for change in (
-        {"body": told["body"].replace("P6Y", "P4Y")},
-        {"proof": told["proof"].replace("index ", "index 1")},
+        {"body": entry["body"].replace("P6Y", "P4Y")},
+        {"proof": entry["proof"].replace("index ", "index 1")},
     ):
-        content = json.dumps({**later, "entries": [{**told, **change}, *later["entries"][1:]]}).encode()
+        content = json.dumps({**later, "entries": [{**entry, **change}, *later["entries"][1:]]}).encode()
         status, output = old.verify(replaced(bundle, old.place / "forged.zip", "later.json", content))
         assert (status, "is not what the log holds" in output) == (1, True)
 
@@ -112,7 +112,7 @@ def test_what_was_said_about_every_processing_is_held_with_each(old):
     sign(old)
     owned(old, "hold", "--reason", "Litigation.", "--by", "Legal", "--processing", "ads")
     owned(old, "run")
-    assert known(old, "emma") == [["withdrawn"]]
+    assert event_kinds(old, "emma") == [["withdrawn"]]
 
 
 def test_a_hold_waits_for_a_run_and_is_true_when_it_is_answered(old):
@@ -124,12 +124,12 @@ def test_a_hold_waits_for_a_run_and_is_true_when_it_is_answered(old):
         words = ("retention", "hold", "--reason", "r", "--by", "b", "--consent", str(consent))
         watched = administrator_url(old.database.name)  # a command has an environment of its own while it runs
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(run_command, old.database, *words, database_owner_url=old.database.owner_url)
+            running = pool.submit(run_command, old.database, *words, database_owner_url=old.database.owner_url)
             waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
             with psycopg.connect(watched, autocommit=True) as watcher:
                 eventually(lambda: watcher.execute(waiting).fetchone())
             connection.commit()
-            status, errors, _ = asked.result()
+            status, errors, _ = running.result()
     assert (status, errors) == (1, "there is no such consent")
 
 
@@ -140,7 +140,7 @@ def test_a_link_that_was_just_made_keeps_its_ledger(old):
         api.ok("POST", "/v1/consent-links", body)
     sign(old)
     owned(old, "run")
-    assert known(old, "alice") == [["granted", "withdrawn"]]
+    assert event_kinds(old, "alice") == [["granted", "withdrawn"]]
 
 
 def test_a_replay_says_what_a_run_took(old):
@@ -168,10 +168,10 @@ def test_rows_that_are_never_entered_do_not_stop_what_waits_behind_them(old, mon
     for _ in range(4):
         _forge_run(old, [])
     with running(old.database) as api:
-        given = api.decide("late", "ads")["id"]
+        consent = api.decide("late", "ads")["id"]
     old.append()
-    held = [line["entry"] for line in lines_of(old.bundle())]
-    assert [each for each in held if given in each]
+    entries = [line["entry"] for line in lines_of(old.bundle())]
+    assert [each for each in entries if consent in each]
 
 
 @pytest.mark.parametrize(("positions", "schedule"), [([[1]], {"consent": "P5Y"}), ([0], [])])

@@ -34,21 +34,21 @@ GONE = "its body is gone, and no run of retention tells why"
 
 def _second(keys, *files):
     """The second verifier's exit status and output; it runs in this process, which has loaded its imports."""
-    said = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
         patch.setattr(sys, "argv", [str(SECOND), str(keys), *map(str, files)])
         with pytest.raises(SystemExit) as ended:
             runpy.run_path(str(SECOND), run_name="__main__")
-    return ended.value.code, said.getvalue()
+    return ended.value.code, printed.getvalue()
 
 
 def _both(log, *words, says=""):
     """The exit status on which both verifiers must agree, given the log's keys. `says`: what ours must print."""
     (log.place / "keys").write_text(log.key())
     ours, output = log.verified(*words)
-    status, told = _second(log.place / "keys", *(each for each in words if each != "--against"))
-    assert (status, says in output) == (ours, True), f"{output}\nAnd the second:\n{told}"
-    assert ("WRONG: " in told, "NOT CHECKED: " in told or ours < INCOMPLETE) == (ours == WRONG, True)
+    status, theirs = _second(log.place / "keys", *(each for each in words if each != "--against"))
+    assert (status, says in output) == (ours, True), f"{output}\nAnd the second:\n{theirs}"
+    assert ("WRONG: " in theirs, "NOT CHECKED: " in theirs or ours < INCOMPLETE) == (ours == WRONG, True)
     return ours
 
 
@@ -213,9 +213,9 @@ def _destroyed(log, place, period="P13M", *, first=()):
 
 def _places(log, kind):
     """Where entries of a kind stand, and where the next one will."""
-    told = [json.loads(line["entry"])["kind"] for line in lines_of(log.bundle())]
+    kinds = [json.loads(line["entry"])["kind"] for line in lines_of(log.bundle())]
     log.append()
-    return [place for place, each in enumerate(told) if each == kind], len(told) + 1
+    return [place for place, each in enumerate(kinds) if each == kind], len(kinds) + 1
 
 
 @pytest.mark.parametrize(
@@ -310,10 +310,10 @@ def test_both_name_decisions_that_are_gone_unless_the_log_says_why(decided):
 
 
 @pytest.mark.parametrize(
-    ("age", "told", "limit", "status"),
+    ("age", "stated", "limit", "status"),
     [(40, 40, 30, INCOMPLETE), (40, 41, 30, WRONG), (20, 20, 30, WRONG), (20, 20, 10, INCOMPLETE), (0, 0, 1, WRONG)],
 )
-def test_both_take_that_a_day_was_dropped(decided, age, told, limit, status):
+def test_both_take_that_a_day_was_dropped(decided, age, stated, limit, status):
     """Both verifiers accept missing decisions of a day that was dropped when the owner's limit let it, and no other."""
     at = datetime.now(UTC) - timedelta(days=age)
     add(decided.database, segment_of([logged(at)]))
@@ -322,7 +322,7 @@ def test_both_take_that_a_day_was_dropped(decided, age, told, limit, status):
     decided.superuser(f"DELETE FROM decision_segment WHERE day = '{at:%Y-%m-%d}'")
     with psycopg.connect(decided.database.owner_url, autocommit=True) as owner:
         owner.execute(f"UPDATE owner_limit SET log_floor_days = {limit}")
-    day = f"{datetime.now(UTC) - timedelta(days=told):%Y-%m-%d}"
+    day = f"{datetime.now(UTC) - timedelta(days=stated):%Y-%m-%d}"
     _acted(decided, f"'decision_log.dropped', 'service', jsonb_build_object('day', '{day}')")
     says = "1 decisions that the log states, from" if status == INCOMPLETE else "that the log states are gone"
     assert _both(decided, decided.bundle(), says=says) == status
@@ -333,8 +333,8 @@ def test_both_take_that_a_day_was_dropped(decided, age, told, limit, status):
 def test_both_check_decisions(still_decided):
     """Both verifiers check a bundle's decisions; a bundle of one processing has none, and says so."""
     decided, bundle = still_decided
-    told = "60 decisions against the statements of their hours"
-    assert _both(decided, bundle, says=told) == INCOMPLETE
+    summary = "60 decisions against the statements of their hours"
+    assert _both(decided, bundle, says=summary) == INCOMPLETE
     of_one = decided.bundle("--processing", "ads", name="one.zip")
     assert _both(decided, of_one, says="60 decisions that the log states") == INCOMPLETE
 
@@ -372,19 +372,19 @@ def _moved(lines):
 
 def _renamed(lines):
     """A bundle in which the operator renamed people; its statement commits to the names, and its entries do not."""
-    told = [json.loads(line) for line in lines]
-    named = [{**each, "people": {"subject_ref": "0" * 32}} if "people" in each else each for each in told]
+    counted = [json.loads(line) for line in lines]
+    named = [{**each, "people": {"subject_ref": "0" * 32}} if "people" in each else each for each in counted]
     return [json.dumps(each).encode() for each in named]
 
 
 def _withheld(lines):
     """Bodies that a bundle of one processing may withhold, and has to have by its statement."""
-    told = [json.loads(line) for line in lines]
+    counted = [json.loads(line) for line in lines]
     kept = [
         {"position": each["position"], "entry": each["entry"], "withheld": True}
         if '"kind":"consent_event"' in each["entry"]
         else each
-        for each in told
+        for each in counted
     ]
     return [json.dumps(each).encode() for each in kept]
 
@@ -607,8 +607,8 @@ def test_both_name_hours_that_do_not_follow_and_segments_that_are_stated_twice(d
     hour |= {"gap": {"since": "2098-01-01T00:00:00+00:00"}, "again": {"late": named}, "follows": {}}[how]
     state(decided, "decision_hour", hour)
     decided.append()
-    told = "nothing is stated from" if how == "gap" else ""
-    assert _both(decided, decided.bundle(), says=told) == (INCOMPLETE if how == "follows" else WRONG)
+    error = "nothing is stated from" if how == "gap" else ""
+    assert _both(decided, decided.bundle(), says=error) == (INCOMPLETE if how == "follows" else WRONG)
 
 
 @pytest.mark.parametrize("made", DECISIONS_ALTERED.values(), ids=DECISIONS_ALTERED.keys())
@@ -631,8 +631,10 @@ def test_both_name_decisions_that_were_altered_in_a_bundle(still_decided, how):
         "of no statement": {f"data/decisions/{random_id()}.ndjson": lambda _: b"{}\n"},
     }[how]
     forged = rewritten(bundle, decided.place / "forged.zip", changes, manifest=True)
-    told = "no statement of the log names these decisions" if how == "of no statement" else "not those that were stated"
-    assert _both(decided, forged, says=told) == WRONG
+    wrong = (
+        "no statement of the log names these decisions" if how == "of no statement" else "not those that were stated"
+    )
+    assert _both(decided, forged, says=wrong) == WRONG
 
 
 def test_both_want_a_signature_of_the_log(still):

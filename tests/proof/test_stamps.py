@@ -71,15 +71,15 @@ def test_a_stamped_log_is_good_and_nothing_is_missing(stamped, bundle, authority
 
 def test_the_log_states_its_stamps(stamped):
     """The log states a stamp in an `anchor` entry, and the verifier says what is not covered by the stamp."""
-    whole = stamped.bundle("--newest")
-    assert [line for line in lines_of(whole) if '"kind":"anchor"' in line["entry"]]
-    status, output = stamped.verify(whole, roots=stamped.more["tsa_ca_file"])
+    bundle = stamped.bundle("--newest")
+    assert [line for line in lines_of(bundle) if '"kind":"anchor"' in line["entry"]]
+    status, output = stamped.verify(bundle, roots=stamped.more["tsa_ca_file"])
     assert (status, "nobody outside had them yet" in output) == (GOOD_BUT_INCOMPLETE, True)
 
 
-def _command(said):
+def _command(output):
     """The command that is printed for an auditor."""
-    (line,) = [line for line in said.splitlines() if "openssl ts -verify" in line]
+    (line,) = [line for line in output.splitlines() if "openssl ts -verify" in line]
     return line.partition("entries: ")[2]
 
 
@@ -155,14 +155,14 @@ def test_an_answer_that_was_changed_is_a_stamp_of_the_same_or_none(authority):
         authority.answer(authority.query(b"x")),
         StampTerms(load_pem_x509_certificates(authority.roots.read_bytes())),
     )
-    whole, said = stamp_of(answer, b"x", terms), set()
+    genuine, faults = stamp_of(answer, b"x", terms), set()
     for at in range(len(answer)):
         changed = answer[:at] + bytes([answer[at] ^ 1 + at % 255]) + answer[at + 1 :]
         try:
-            assert stamp_of(changed, b"x", terms) == whole
+            assert stamp_of(changed, b"x", terms) == genuine
         except StampError as error:
-            said.add(str(error))
-    assert {"form", "imprint", "signature"} <= said <= set(STAMP_FAULTS)
+            faults.add(str(error))
+    assert {"form", "imprint", "signature"} <= faults <= set(STAMP_FAULTS)
 
 
 def test_a_stamp_of_another_log_is_named(stamped, bundle, authority, tmp_path):
@@ -274,17 +274,17 @@ def test_an_authority_that_fails_or_lies_is_not_believed(asking, authority, stra
 
 def test_an_authority_that_hangs_is_given_up(asking, authority):
     """An authority that hangs is given up at the deadline, and meanwhile no transaction is open and appends go on."""
-    asked, goes_on = threading.Event(), threading.Event()
+    arrived, goes_on = threading.Event(), threading.Event()
 
     def hang(query):
-        asked.set()
+        arrived.set()
         goes_on.wait()
         return authority.answer(query)
 
     with serving(hang) as served:
         asker = threading.Thread(target=asking, args=(served.address,))
         asker.start()
-        asked.wait()
+        arrived.wait()
         with running(asking.log.database) as api:
             api.withdraw("alice", "ads")
         assert asking.log.append() not in {"", "0 entries appended"}
@@ -308,7 +308,7 @@ def test_a_stamp_of_a_time_that_cannot_be_is_not_believed(asking, authority, off
 
 def test_a_stamp_of_the_future_is_not_kept_and_no_stamp_twice(asking):
     """A stamp an hour in the future is refused, and a second stamp of one checkpoint is not kept."""
-    told: list[bool | str] = []
+    kept: list[bool | str] = []
 
     async def keep():
         database = database_of(settings_for(asking.log.database))
@@ -316,16 +316,16 @@ def test_a_stamp_of_the_future_is_not_kept_and_no_stamp_twice(asking):
             checkpoint, now = await latest_checkpoint(session), await session.now()
             assert checkpoint is not None
             fork = replace(checkpoint, note=f"{checkpoint.note}another\n")
-            told.append(await keep_stamp(session, fork, StampAnswer(b"0", Stamp(now, POLICY))))
+            kept.append(await keep_stamp(session, fork, StampAnswer(b"0", Stamp(now, POLICY))))
             for ahead in (timedelta(hours=1), timedelta(0), timedelta(0)):
                 try:
-                    told.append(await keep_stamp(session, checkpoint, StampAnswer(b"0", Stamp(now + ahead, POLICY))))
+                    kept.append(await keep_stamp(session, checkpoint, StampAnswer(b"0", Stamp(now + ahead, POLICY))))
                 except AuthorityError as error:
-                    told.append(str(error))
+                    kept.append(str(error))
         await database.close()
 
     asyncio.run(keep())
-    assert told == [False, "time", True, False]  # of another log's checkpoint; of the future; kept; kept before
+    assert kept == [False, "time", True, False]  # of another log's checkpoint; of the future; kept; kept before
 
 
 def test_stamps_hold_across_keys_and_periods(asking, authority):

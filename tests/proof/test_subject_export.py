@@ -50,15 +50,15 @@ def test_everything_since_the_account_began_is_in_it(api, alice):
         api.ok("POST", "/access/v1/evaluation", question(alice, "ads"))
     # Its log is written a moment later, perhaps in two pieces.
     eventually(lambda: [each["number"] for each in _export(api, alice)["decisions_by_day"]] == [3])
-    told = _export(api, alice)
-    assert [each["kind"] for each in told["events"]] == ["granted", "refused", "withdrawn"]
-    record = told["dpv:hasRecordOfActivity"][0]
+    export = _export(api, alice)
+    assert [each["kind"] for each in export["events"]] == ["granted", "refused", "withdrawn"]
+    record = export["dpv:hasRecordOfActivity"][0]
     assert record["@type"] == "dpv:ConsentRecord"
     assert [each["@type"][0] for each in record["dpv:hasConsentStatus"]] == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
     assert record["dpv:hasDataSubject"]["dct:identifier"] == alice
-    digest = told["events"][0]["evidence"]["presented_text_sha256"]
-    assert "Exemple SAS" in told["texts_shown"][digest]
-    (counted,) = told["decisions_by_day"]
+    digest = export["events"][0]["evidence"]["presented_text_sha256"]
+    assert "Exemple SAS" in export["texts_shown"][digest]
+    (counted,) = export["decisions_by_day"]
     assert (counted["processing"], counted["reason"], counted["number"]) == ("ads", "consent_withdrawn", 3)
     assert _export(api, alice)["looked_at"][-1]["act"] == "subject.exported"
 
@@ -117,9 +117,9 @@ def test_the_log_is_read_by_pages_off_the_event_loop(database, monkeypatch):
             add(database, part)
         for name in ("read", "write"):
             monkeypatch.setattr(Database, name, counted(getattr(Database, name)))
-        told = api.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})
+        export = api.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})
         loop = api.client.portal.call(threading.get_ident)  # type: ignore[union-attr]
-    assert sum(each["number"] for each in told["decisions_by_day"]) == 8
+    assert sum(each["number"] for each in export["decisions_by_day"]) == 8
     assert (max(opened), sum(opened), loop in threads) == (1, 4, False)
 
 
@@ -177,8 +177,8 @@ def test_the_command_writes_the_same(api, shared_database, tmp_path, alice):
         shared_database, "subject", "export", "-o", tmp_path / "alice.json", typed=f"{alice}\n".encode()
     )
     assert (status, errors) == (0, "1 event exported.\n")
-    told, wanted = json.loads((tmp_path / "alice.json").read_text()), _export(api, alice)
-    assert told["events"] == wanted["events"]
+    printed, wanted = json.loads((tmp_path / "alice.json").read_text()), _export(api, alice)
+    assert printed["events"] == wanted["events"]
 
 
 @pytest.mark.parametrize(
@@ -209,10 +209,10 @@ def test_what_is_kept_beside_the_ledger_is_in_it(api):
     alice, eve, alice2 = people("alice", "eve", "alice2")
     link(api, alice, "ads")
     api.link_names(alice2, alice)
-    told = _export(api, alice)
-    (made,) = told["consent_links"]
+    export = _export(api, alice)
+    (made,) = export["consent_links"]
     assert (made["processings"], set(made) & {"token_sha256", "subject_ref"}) == (["ads"], set())
-    assert [(each["id"], each.get("basis")) for each in told["names"]] == [(alice, None), (alice2, "user_proved")]
-    assert "shared_since" not in told
+    assert [(each["id"], each.get("basis")) for each in export["names"]] == [(alice, None), (alice2, "user_proved")]
+    assert "shared_since" not in export
     nobody = _export(api, eve)
     assert [nobody[each] for each in ("consent_links", "asked", "renewal_flags", "names")] == [[]] * 4

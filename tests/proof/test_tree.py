@@ -101,8 +101,8 @@ def test_proofs_from_tiles_hold_at_every_size(steps, data):
             consistency_proof(first, size, subtree),
         )
 
-    held = {name: log.tiles[name] for name in tiles_needed(work)}
-    root, included, consistent = work(subtree_of(lambda level, tile: held[level, tile]))
+    tiles = {name: log.tiles[name] for name in tiles_needed(work)}
+    root, included, consistent = work(subtree_of(lambda level, tile: tiles[level, tile]))
     assert root == log.root(size)
     leaf = leaf_hash(log.entries[index])
     assert is_included(leaf, index, size, included, root)

@@ -32,14 +32,14 @@ def _sentences(module):
 @pytest.mark.parametrize("module", ["notes", "trees", "anchors", "bodies", "files", "decisions", "bundles", "receipts"])
 def test_every_sentence_has_a_french_one(module):
     """Each sentence in the verifier's code has a French one, whole or as a part of another."""
-    whole = [re.sub(r"\{\}", " ", english) for english in FRENCH]
+    templates = [re.sub(r"\{\}", " ", english) for english in FRENCH]
     missing = [
         sentence
         for sentence in _sentences(module)
         if len(re.findall(r"[a-z]{2,} [a-z]{2,}", sentence)) > 0
         and not NOT_SAID.search(sentence)
         and sentence not in FRENCH
-        and not any(_words(sentence) in _words(each) for each in whole)
+        and not any(_words(sentence) in _words(each) for each in templates)
     ]
     assert missing == []
 

@@ -80,7 +80,7 @@ def test_a_log_that_grows_is_good(served, watch, first, then):
 
 
 @pytest.mark.parametrize(
-    ("entries", "said"),
+    ("entries", "problem"),
     [
         (_entries(299), "has 299 now"),
         ([b"another", *_entries(300)[1:]], "does not begin any more"),
@@ -88,14 +88,14 @@ def test_a_log_that_grows_is_good(served, watch, first, then):
         ([b"another", *_entries(999)[1:]], "does not begin any more"),
     ],
 )
-def test_a_log_that_was_set_back_or_rewritten_is_named(served, watch, entries, said):
+def test_a_log_that_was_set_back_or_rewritten_is_named(served, watch, entries, problem):
     """The head of a log that was set back or rewritten is printed whole, as proof, and the kept head stays."""
     served[0].hold(_entries(300))
     watch()
     served[0].hold(entries)
     for _ in range(2):
-        status, told = watch()
-        assert (status, said in told, served[0].note in told) == (1, True, True)
+        status, output = watch()
+        assert (status, problem in output, served[0].note in output) == (1, True, True)
 
 
 def test_a_tree_that_is_not_the_head_s_is_named(served, watch):
@@ -136,8 +136,8 @@ def test_a_mistake_of_the_watcher_s_own_says_nothing_of_the_log(served, watch, t
         status, output = watch(key=key)
         assert (status, why in output, "WRONG" in output) == (2, True, False)
     another = Checkpoint(NAME, 1, bytes(32))
-    for held in ("nothing", signed_checkpoint(another, [Signer.of(NAME, Ed25519PrivateKey.generate())])):
-        (tmp_path / "head").write_text(held)
+    for checkpoint in ("nothing", signed_checkpoint(another, [Signer.of(NAME, Ed25519PrivateKey.generate())])):
+        (tmp_path / "head").write_text(checkpoint)
         status, output = watch()
         assert (status, "which is to hold the head that was kept" in output, "WRONG" in output) == (2, True, False)
 

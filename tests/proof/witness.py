@@ -17,8 +17,8 @@ class Witness:
         self.private = Ed25519PrivateKey.generate()
         self.key = VerifierKey(name, COSIGNATURE, self.private.public_key().public_bytes_raw())
 
-    def cosigned(self, note, *, signed=SEEN_AT, told=SEEN_AT):
-        """A note with a cosignature behind it. `signed`: the time that is signed; `told`: the one that is told."""
+    def cosigned(self, note, *, signed=SEEN_AT, stated=SEEN_AT):
+        """A note with a cosignature behind it. `signed`: the time that is signed; `stated`: the one that it states."""
         message = f"cosignature/v1\ntime {signed}\n{Note.parse(note).text}"
-        value = self.key.id + told.to_bytes(8, "big") + self.private.sign(message.encode())
+        value = self.key.id + stated.to_bytes(8, "big") + self.private.sign(message.encode())
         return f"{note}— {self.key.name} {base64.b64encode(value).decode()}\n"
