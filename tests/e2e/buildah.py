@@ -37,9 +37,9 @@ _CERTIFICATES = Path("/etc/ssl/certs")
 
 def run(*command: str | Path) -> str:
     """Run a command to its end and return what it printed. On failure the error carries the last of it."""
-    whole = [str(part) for part in command]
+    line = [str(part) for part in command]
     done: subprocess.CompletedProcess[str] = subprocess.run(
-        whole,
+        line,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -47,7 +47,7 @@ def run(*command: str | Path) -> str:
         env={**os.environ, **_ENVIRONMENT},
     )
     if done.returncode != 0:
-        raise AssertionError(f"{' '.join(whole)}\nended with {done.returncode}:\n{done.stdout[-4000:]}")
+        raise AssertionError(f"{' '.join(line)}\nended with {done.returncode}:\n{done.stdout[-4000:]}")
     return done.stdout
 
 
@@ -101,9 +101,9 @@ def provide_programs() -> None:
 
 def base_name() -> str:
     """The name that the Dockerfile gives its base."""
-    found = re.search(r"^ARG BASE=(\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert found, "the Dockerfile names its base in `ARG BASE=`"
-    return found[1]
+    base = re.search(r"^ARG BASE=(\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert base, "the Dockerfile names its base in `ARG BASE=`"
+    return base[1]
 
 
 def provide_base() -> None:
@@ -165,7 +165,7 @@ def started(
         image: another than the one of this checkout.
 
     """
-    given = [f"--env={name}={value}" for name, value in (settings or {}).items()]
+    environment = [f"--env={name}={value}" for name, value in (settings or {}).items()]
     bounds = (
         "--read-only",
         "--read-only-tmpfs=false",
@@ -174,7 +174,7 @@ def started(
         "--security-opt=no-new-privileges",
         "--pids-limit=256",
     )
-    return podman("run", "--network=host", "--ulimit=host", *bounds, *given, *options, image, *arguments)
+    return podman("run", "--network=host", "--ulimit=host", *bounds, *environment, *options, image, *arguments)
 
 
 def limits() -> list[str]:

@@ -30,11 +30,11 @@ def up(file: str, services: list[str]) -> dict[str, Any]:
     buildah.run(*compose, "up", "--detach", "--no-build", *services)
     try:
         deadline = time.monotonic() + READY_SECONDS
-        while not (found := buildah.podman("ps", "--quiet", "--filter=name=_sceau_").split()):
+        while not (containers := buildah.podman("ps", "--quiet", "--filter=name=_sceau_").split()):
             if time.monotonic() > deadline:  # a loaded machine starts it some time after `up` has come back
                 raise AssertionError(buildah.podman("ps", "--all"))
             time.sleep(1)
-        (container,) = found
+        (container,) = containers
         ready = None
         while ready is None:
             try:

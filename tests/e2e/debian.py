@@ -31,10 +31,10 @@ def provide(program: str, packages: tuple[str, ...], use: str) -> str:
         with alone():
             if shutil.which(program) is None:
                 install(packages)
-    found = shutil.which(program)
-    if found is None:
+    path = shutil.which(program)
+    if path is None:
         raise Unavailable(f"Debian's {' and '.join(packages)} brought no program {program}")
-    return found
+    return path
 
 
 def provide_servers(packages: dict[str, str], use: str, *, answers: str = "") -> None:
@@ -66,8 +66,8 @@ def _missing(packages: dict[str, str]) -> tuple[str, ...]:
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
     """Wait until no other process of the suite installs anything: apt would refuse, and the policy is one file."""
-    with LOCK.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -25,9 +25,11 @@ class Received:
     @property
     def keeps_open(self) -> bool:
         """Of a response: whether the connection may be used again."""
-        said = self.headers.get("connection", "").lower()
+        connection = self.headers.get("connection", "").lower()
         framed = "content-length" in self.headers or "transfer-encoding" in self.headers
-        return framed and ("keep-alive" in said or ("close" not in said and self.line.startswith("HTTP/1.1")))
+        return framed and (
+            "keep-alive" in connection or ("close" not in connection and self.line.startswith("HTTP/1.1"))
+        )
 
 
 def headers_of(head: bytes) -> dict[str, str]:
@@ -69,13 +71,13 @@ def read_response(source: socket.socket) -> Received:
 def _body(reader: "_Reader", headers: dict[str, str]) -> bytes:
     if "chunked" not in headers.get("transfer-encoding", "").lower():
         return reader.exactly(int(headers.get("content-length", "0")))
-    whole = b""
+    body = b""
     while True:
         line = reader.until(b"\r\n")
         size = int(line.split(b";")[0], 16)
-        whole += line + reader.exactly(size + 2)
+        body += line + reader.exactly(size + 2)
         if size == 0:
-            return whole
+            return body
 
 
 class _Reader:

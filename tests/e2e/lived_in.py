@@ -71,9 +71,9 @@ def _consents(operator: Operator) -> None:
 
 
 def _decide(operator: Operator, name: str, identifier: str, decision: str, at: datetime) -> None:
-    known = operator.client.get(f"/v1/processings/{identifier}/versions").raise_for_status().json()
-    said = own_form(proof(known["items"][0]["notice"], SIGNED), name)
-    body = {**grant(name, identifier, at=at), "decision": decision, "evidence": said}
+    versions = operator.client.get(f"/v1/processings/{identifier}/versions").raise_for_status().json()
+    evidence = own_form(proof(versions["items"][0]["notice"], SIGNED), name)
+    body = {**grant(name, identifier, at=at), "decision": decision, "evidence": evidence}
     operator.ok("/v1/consents", body)
 
 

@@ -31,22 +31,22 @@ def listens(port: int) -> bool:
 
 def descendants(parent: int) -> list[int]:
     """The processes that a process started, and that these started."""
-    found = children(parent)
-    for child in list(found):
-        found += descendants(child)
-    return found
+    descended = children(parent)
+    for child in list(descended):
+        descended += descendants(child)
+    return descended
 
 
 def running_from(*programs: str) -> dict[int, str]:
     """The processes whose program is one of these files, or lies in one of these folders, and what they are."""
-    found = {}
+    names = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):  # it ended meanwhile
                 if (entry / "exe").readlink().as_posix().startswith(programs):
                     line = (entry / "cmdline").read_text(errors="replace").replace("\0", " ")
-                    found[int(entry.name)] = f"{line}, of {(entry / 'stat').read_text().split()[3]}"
-    return found
+                    names[int(entry.name)] = f"{line}, of {(entry / 'stat').read_text().split()[3]}"
+    return names
 
 
 @contextlib.contextmanager
@@ -96,11 +96,11 @@ def end(started: subprocess.Popen[bytes], patience: float = HANGS) -> None:
 
 def sessions() -> dict[int, list[int]]:
     """The processes that have not ended, by session."""
-    found: dict[int, list[int]] = {}
+    threads: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _running(int(entry.name))):
-            found.setdefault(int(fields[3]), []).append(int(entry.name))
-    return found
+            threads.setdefault(int(fields[3]), []).append(int(entry.name))
+    return threads
 
 
 def started_at(pid: int) -> str | None:

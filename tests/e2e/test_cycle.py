@@ -40,8 +40,8 @@ class Year:
     def flagged(self, kind):
         """The one flag of a kind, once the sweep has run."""
         sweep(self.data)
-        asked = f"/v1/renewals?processing={ADS}&kind={kind}"
-        (flag,) = self.operator.client.get(asked).json()["items"]
+        query = f"/v1/renewals?processing={ADS}&kind={kind}"
+        (flag,) = self.operator.client.get(query).json()["items"]
         return flag
 
     def told(self, *kinds):
@@ -95,8 +95,8 @@ def test_the_whole_cycle(page, year):
     year.day(306)
     due = year.flagged("due")
     assert (due["consent"], due["notice"], due["state"]) == (consent, "P60D", "in_force")
-    told = year.told("granted", "renewal_due")
-    assert (told["consent"], told["notice"]) == (consent, "P60D")
+    events = year.told("granted", "renewal_due")
+    assert (events["consent"], events["notice"]) == (consent, "P60D")
     assert operator.decision(WHO) == (True, "consent_in_force")
     page.goto(first)
     assert "Ce lien ne permet plus de répondre." in page.inner_text("main")
@@ -106,11 +106,11 @@ def test_the_whole_cycle(page, year):
     assert operator.decision(WHO) == (False, "consent_expired")
     expired = year.flagged("expired")
     assert (expired["consent"], expired["state"]) == (consent, "expired")
-    told = year.told("granted", "renewal_due", "expired")
+    events = year.told("granted", "renewal_due", "expired")
     assert operator.history(consent) == ["granted", "expired"]
     assert page.goto(first).status in {404, 410}  # ended; 404 once the hourly job has removed it
 
-    page.goto(operator.link(told["subject"]["id"], ADS, lang="en"))
+    page.goto(operator.link(events["subject"]["id"], ADS, lang="en"))
     assert "Your consent is no longer in force." in page.inner_text("main")
     press(page, ADS, "accept")
     assert "Consent in force until" in page.inner_text("main")
@@ -138,7 +138,7 @@ def test_a_renewal_in_time_is_never_said_to_have_expired(page, year):
     year.day(340 + 360)
     assert operator.decision(WHO) == (True, "consent_in_force")
     sweep(year.data)
-    told = year.told("granted", "renewal_due", "granted", "renewal_due")
-    assert told["notice"] == "P7D"
+    events = year.told("granted", "renewal_due", "granted", "renewal_due")
+    assert events["notice"] == "P7D"
     flags = operator.client.get(f"/v1/renewals?processing={ADS}").json()["items"]
     assert [each["kind"] for each in flags] == ["due", "due"]

@@ -121,8 +121,8 @@ def settings(tmp_path_factory) -> Iterator[dict[str, str]]:
 def migrated(image, settings: dict[str, str]) -> dict[str, str]:
     """The settings, after the migrate step has run in a container."""
     owner = settings["SCEAU_DATABASE_URL"].replace(APP_ROLE, OWNER_ROLE, 1)
-    said = sceau("migrate", settings={**settings, "SCEAU_DATABASE_OWNER_URL": owner})
-    assert said == "The database is at this version's schema."
+    output = sceau("migrate", settings={**settings, "SCEAU_DATABASE_OWNER_URL": owner})
+    assert output == "The database is at this version's schema."
     return settings
 
 
@@ -229,8 +229,8 @@ def test_container_decides_and_the_answer_follows_a_withdrawal(client):
     api.register("ads-mail")
 
     def answer():
-        told = api.evaluate("alice@example.fr", "ads-mail")
-        return told["decision"], told["context"]["reason"]
+        decided = api.evaluate("alice@example.fr", "ads-mail")
+        return decided["decision"], decided["context"]["reason"]
 
     assert answer() == (False, "no_consent")
     api.decide("alice@example.fr", "ads-mail")

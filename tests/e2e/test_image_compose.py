@@ -64,9 +64,9 @@ def stand_ins(image, tmp_path) -> Iterator[None]:
         programs = f"{HOME}/{package.name}/pginstall18/bin"
         environment = {"PATH": f"{programs}:/usr/bin:/bin", "PGDATA": "/var/lib/postgresql/18", "PGHOST": "/tmp"}
         environment["POSTGRES_USER"] = "postgres"
-        given = [f"--env={name}={value}" for name, value in environment.items()]
+        options = [f"--env={name}={value}" for name, value in environment.items()]
         command = ('--entrypoint=["/usr/local/bin/entrypoint.sh"]', "--cmd=", "--user=postgres")
-        buildah.buildah("config", *command, *given, container)
+        buildah.buildah("config", *command, *options, container)
         buildah.buildah("commit", "--quiet", container, DATABASE)
     finally:
         buildah.buildah("rm", container)
@@ -92,7 +92,7 @@ def test_the_compose_file_starts(tmp_path):
         [*unshared, "sh", "-c", prepared, "sh", *line], cwd=buildah.ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    said = json.loads(done.stdout.splitlines()[-1])
-    assert said["ready"]["status"] in {"ready", "degraded"}
-    assert [note for note in said["ready"]["notes"] if "SCEAU_" in note] == []
-    assert (said["kept"], said["exit"]) == (["outage.sealed"], 0)
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["ready"]["status"] in {"ready", "degraded"}
+    assert [note for note in report["ready"]["notes"] if "SCEAU_" in note] == []
+    assert (report["kept"], report["exit"]) == (["outage.sealed"], 0)

@@ -30,14 +30,14 @@ FLAT = 400 * 1024
 def _rows(number):
     """Of every twenty people one refuses, one withdraws a day later, and one has no proof."""
     who = f"person{number}@example.fr"
-    said = [str(value).lower() for value in own_form(EVIDENCE, who).values()]
+    evidence = [str(value).lower() for value in own_form(EVIDENCE, who).values()]
     day = f"2026-{1 + number % 9:02d}-{1 + number % 28:02d}T0{number % 10}:00:00Z"
     kind = number % 20
     if kind == 1:
         return [[f"row-{number}", who, "ads-mail", "refused", day, *[""] * len(EVIDENCE)]]
     if kind == 2:
         return [[f"row-{number}", who, "ads-mail", "granted", day, *[""] * len(EVIDENCE)]]
-    rows = [[f"row-{number}", who, "ads-mail", "granted", day, *said]]
+    rows = [[f"row-{number}", who, "ads-mail", "granted", day, *evidence]]
     if kind == 3:
         later = day.replace("T0", "T1")
         rows.append([f"row-{number}-w", who, "ads-mail", "withdrawn", later, *[""] * len(EVIDENCE)])
@@ -88,8 +88,8 @@ def _import(service, file):
 
 def _peak(pid):
     """The most memory that a process ever had, in kilobytes."""
-    said = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line.split()[1] for line in said.splitlines() if line.startswith("VmHWM")))
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
 def _recorded(server):
@@ -148,12 +148,12 @@ def _run(server, *words):
         [*COMMAND, *words], env=environment(**server.settings), cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as command:
         assert command.stdout is not None
-        said = command.stdout.read()
+        output = command.stdout.read()
         _, status, used = os.wait4(command.pid, 0)
         command.returncode = os.waitstatus_to_exitcode(status)
     assert command.returncode == 0
     assert used.ru_maxrss < FLAT
-    return said.strip()
+    return output.strip()
 
 
 def _answers(service, key):
@@ -162,10 +162,10 @@ def _answers(service, key):
     people = [chosen.randrange(ROWS + ROWS // 20) for _ in range(QUESTIONS)]
     answers = []
     for start in range(0, QUESTIONS, 100):
-        asked = [question(f"person{number}@example.fr", "ads-mail") for number in people[start : start + 100]]
-        told = service.call("POST", "/access/v1/evaluations", {"evaluations": asked}, key=key)
-        assert told.status_code == 200, told.text
-        for each in told.json()["evaluations"]:
+        questions = [question(f"person{number}@example.fr", "ads-mail") for number in people[start : start + 100]]
+        answer = service.call("POST", "/access/v1/evaluations", {"evaluations": questions}, key=key)
+        assert answer.status_code == 200, answer.text
+        for each in answer.json()["evaluations"]:
             context = {name: value for name, value in each["context"].items() if name != "id"}
             answers.append((each["decision"], str(sorted(context.items()))))
     return answers
@@ -180,8 +180,8 @@ def test_an_import_killed_ten_times_is_whole_and_moves_to_another_deployment(fil
         counts = _counts(one)
         assert (counts["consent_event"], counts["import_row"]) == (ROWS, ROWS)
         assert counts["subject"] == counts["subject_locator"] == counts["subject_vault"]
-        told, again = _to_the_end(service, file)
-        assert told == f"0 recorded, {ROWS} unchanged, 0 refused."
+        report, again = _to_the_end(service, file)
+        assert report == f"0 recorded, {ROWS} unchanged, 0 refused."
         assert _counts(one) == counts
         assert max(peak, again, *map(_peak, _family(service.process.pid))) < FLAT
         before = _answers(service, BOOTSTRAP)

@@ -14,9 +14,9 @@ HANGS = 60.0
 
 def main(_: object, address: str) -> defer.Deferred[None]:
     """Ask, and print what came of it."""
-    asked = Pdp(reactor, address, "key", HANGS).ask(b'{"evaluations":[]}')
-    asked.addCallbacks(lambda answer: answer[0], lambda failure: failure.value)
-    return asked.addCallback(print)
+    asking = Pdp(reactor, address, "key", HANGS).ask(b'{"evaluations":[]}')
+    asking.addCallbacks(lambda answer: answer[0], lambda failure: failure.value)
+    return asking.addCallback(print)
 
 
 task.react(main, sys.argv[1:])

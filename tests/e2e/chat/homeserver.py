@@ -120,19 +120,22 @@ class Homeserver:
             names = [name for name, count in now.items() for _ in range(count - before.get(name, 0))]
             return names if len(names) >= number else None
 
-        found: list[str] = eventually(new)
-        return found
+        lines: list[str] = eventually(new)
+        return lines
 
 
 @contextlib.contextmanager
 def homeserver(folder: Path, python: Path, *modules: Mapping[str, Any], **environment: str) -> Iterator[Homeserver]:
     """Synapse in a folder, which is also where Python finds the operator's own code, as long as the block lasts."""
     (port,) = free_ports(1)
-    line, found = _configured(folder, python, port, modules), {**os.environ, "PYTHONPATH": str(folder), **environment}
-    subprocess.run([*line, "--generate-keys"], check=True, capture_output=True, cwd=folder, env=found)
+    line, variables = (
+        _configured(folder, python, port, modules),
+        {**os.environ, "PYTHONPATH": str(folder), **environment},
+    )
+    subprocess.run([*line, "--generate-keys"], check=True, capture_output=True, cwd=folder, env=variables)
     log = folder / "synapse.log"
     with (
-        program(line, log, port=port, cwd=folder, env=found) as process,
+        program(line, log, port=port, cwd=folder, env=variables) as process,
         httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client,
     ):
         yield Homeserver(client, log, process.pid)
@@ -141,8 +144,8 @@ def homeserver(folder: Path, python: Path, *modules: Mapping[str, Any], **enviro
 def refused_start(folder: Path, python: Path, module: Mapping[str, Any]) -> str:
     """What Synapse says when it does not start with a module so configured."""
     line = _configured(folder, python, 1, [module])
-    found = {**os.environ, "PYTHONPATH": str(folder)}
-    done = subprocess.run(line, check=False, capture_output=True, text=True, cwd=folder, env=found)
+    variables = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(line, check=False, capture_output=True, text=True, cwd=folder, env=variables)
     assert done.returncode != 0
     return done.stdout + done.stderr
 
@@ -178,8 +181,8 @@ def module_settings(folder: Path, sceau: str) -> dict[str, Any]:
         "/etc/matrix-synapse/sceau.secret": str(folder / "sceau.secret"),
     }
     (module,) = yaml.safe_load(filled_in(files_of(README)["/etc/matrix-synapse/homeserver.yaml"], values))["modules"]
-    found: dict[str, Any] = module
-    return found
+    settings: dict[str, Any] = module
+    return settings
 
 
 def write_analysis(folder: Path) -> Path:

@@ -45,15 +45,15 @@ class MatrixUser:
 
     def send(self, room: str, body: str, /, kind: str = "m.room.message", **content: Any) -> str:
         """Send a text, or another kind of event; its id."""
-        said = {"msgtype": "m.text", "body": body} if kind == "m.room.message" else {}
+        text = {"msgtype": "m.text", "body": body} if kind == "m.room.message" else {}
         path = f"/_matrix/client/v3/rooms/{room}/send/{kind}/{next(_transactions)}"
-        event: str = self._call("PUT", path, {**said, **content})["event_id"]
+        event: str = self._call("PUT", path, {**text, **content})["event_id"]
         return event
 
     def receives(self, event: str) -> dict[str, Any]:
         """The event, once this user's own synchronisation has brought it."""
-        found: dict[str, Any] = eventually(lambda: self._seen.get(event) or self.synchronise().get(event))
-        return found
+        seen: dict[str, Any] = eventually(lambda: self._seen.get(event) or self.synchronise().get(event))
+        return seen
 
     def synchronise(self) -> dict[str, dict[str, Any]]:
         """What is new since the last time, by id; it is waited for a little, as clients do."""

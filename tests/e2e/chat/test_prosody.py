@@ -152,17 +152,17 @@ def test_handles_tell_nobody_that_two_users_had_one_message(prosody):
 
 def test_an_analysis_that_raises_harms_nothing(prosody):
     """It is counted as failed; the message arrives, and the other processings' analyses run."""
-    before, given = prosody.server.outcomes(BROKEN), len(prosody.server.written("given.jsonl"))
+    before, analysed = prosody.server.outcomes(BROKEN), len(prosody.server.written("given.jsonl"))
     assert prosody.is_analysed()
     assert prosody.server.outcomes_since(BROKEN, before, 1) == ["analysis_failed"]
-    eventually(lambda: len(prosody.server.written("given.jsonl")) > given)  # one before may come late
+    eventually(lambda: len(prosody.server.written("given.jsonl")) > analysed)  # one before may come late
 
 
 def test_an_analysis_gets_the_elements_that_were_permitted(prosody):
     """A processing of correspondents' identity is given who they are, and no word."""
-    given = len(prosody.server.written("given.jsonl"))
+    analysed = len(prosody.server.written("given.jsonl"))
     assert prosody.is_analysed()
-    eventually(lambda: len(prosody.server.written("given.jsonl")) > given)  # one before may come late
+    eventually(lambda: len(prosody.server.written("given.jsonl")) > analysed)  # one before may come late
     last = prosody.server.written("given.jsonl")[-1]
     assert (last["from"], last["to"]) == (prosody.alice.full, prosody.carol.full)
     assert last.keys() & {"body", "subject", "attachments"} == set()

@@ -176,8 +176,8 @@ def test_nothing_is_logged_of_who_wrote_what(world):
     log = world.server.log.read_text().splitlines()
     lines = [line for line in log if " synapse.modules.sceau " in line or " twisted" in line]
     assert any("raised RuntimeError at" in line for line in lines)
-    told = [line for line in lines for mark in ("@alice", "@carol", body, "!", "/access/") if mark in line]
-    assert told == []
+    leaks = [line for line in lines for mark in ("@alice", "@carol", body, "!", "/access/") if mark in line]
+    assert leaks == []
 
 
 def test_each_message_is_one_request_and_the_connection_is_used_again(world):
@@ -211,11 +211,11 @@ def test_an_analysis_gets_the_elements_that_were_permitted(world):
     before = world.server.outcomes(STATISTICS)
     event = world.alice.send(world.permitted, "words", **{"m.mentions": {}})
     assert world.server.outcomes_since(STATISTICS, before, 1) == ["analysed"]
-    (given,) = [each for each in world.written("correspondents.jsonl") if each["event_id"] == event]
-    assert given["sender"] == world.alice.id
-    assert given["local_members"] == [world.alice.id, world.carol.id]
-    assert given["content"] is None
-    assert given["attachments"] is None
+    (written,) = [each for each in world.written("correspondents.jsonl") if each["event_id"] == event]
+    assert written["sender"] == world.alice.id
+    assert written["local_members"] == [world.alice.id, world.carol.id]
+    assert written["content"] is None
+    assert written["attachments"] is None
 
 
 def test_of_an_encrypted_event_only_who_corresponds_is_asked_about(world):
@@ -225,8 +225,8 @@ def test_of_an_encrypted_event_only_who_corresponds_is_asked_about(world):
     event = world.alice.send(world.permitted, "", kind="m.room.encrypted", **cipher)
     world.carol.receives(event)
     assert world.server.outcomes_since(STATISTICS, before, 1) == ["analysed"]
-    asked = [item["action"]["name"] for each in world.wire.since(mark) for item in each.json["evaluations"]]
-    assert asked == [STATISTICS, STATISTICS]
+    actions = [item["action"]["name"] for each in world.wire.since(mark) for item in each.json["evaluations"]]
+    assert actions == [STATISTICS, STATISTICS]
 
 
 def test_a_room_of_more_local_users_than_configured_is_not_analysed(world):

@@ -30,17 +30,17 @@ def test_a_wrong_configuration_ends_the_start_with_a_line_that_says_why(folder, 
     module = module_settings(folder, "http://127.0.0.1:1")
     module["config"]["key_file"] = str(tmp_path / "none")
     (tmp_path / "word_counts.py").write_text((folder / "word_counts.py").read_text())
-    told = refused_start(tmp_path, python, module)
-    assert "sceau: key_file is no path of a file that can be read: FileNotFoundError" in told
+    refusal = refused_start(tmp_path, python, module)
+    assert "sceau: key_file is no path of a file that can be read: FileNotFoundError" in refusal
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "unknown"])
 def test_over_tls_only_a_trusted_sceau_is_asked(python, wire, tmp_path, trusted):
     """With its authority named it answers with a status; without, nothing reaches it."""
     authority, mark = make_authority(tmp_path), len(wire.heard)
-    known = {"SSL_CERT_FILE": str(authority)} if trusted else {}
+    variables = {"SSL_CERT_FILE": str(authority)} if trusted else {}
     with in_front_of(wire.port, authority) as port:
         line = [python, Path(__file__).with_name("ask_once.py"), f"https://127.0.0.1:{port}/access/v1/evaluations"]
-        done = subprocess.run(line, env={**os.environ, **known}, capture_output=True, text=True, check=True)
+        done = subprocess.run(line, env={**os.environ, **variables}, capture_output=True, text=True, check=True)
     assert done.stdout.strip().isdigit() is trusted
     assert len(wire.since(mark)) == trusted

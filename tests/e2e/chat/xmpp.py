@@ -38,8 +38,8 @@ class XmppUser:
     def send(self, to: str, body: str | None, *, kind: str = "chat", extra: str = "") -> str:
         """Send a message; its id."""
         identifier = f"m{next(_ids)}"
-        said = "" if body is None else f"<body>{body}</body>"
-        self.write(f"<message type='{kind}' id='{identifier}' to='{to}'>{said}{extra}</message>")
+        content = "" if body is None else f"<body>{body}</body>"
+        self.write(f"<message type='{kind}' id='{identifier}' to='{to}'>{content}{extra}</message>")
         return identifier
 
     def receives(self, identifier: str) -> ET.Element:

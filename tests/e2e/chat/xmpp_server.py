@@ -143,6 +143,6 @@ def _running(folder: Path, configured: str, own: str, log: str) -> Iterator[tupl
 
 def _give_away(folder: Path) -> None:
     """Make Prosody's user the owner of all that is in a folder."""
-    found = pwd.getpwnam(_USER)
+    account = pwd.getpwnam(_USER)
     for path in [folder, *folder.rglob("*")]:
-        os.chown(path, found.pw_uid, found.pw_gid)
+        os.chown(path, account.pw_uid, account.pw_gid)

@@ -55,10 +55,10 @@ def pooled(server: Node, **changed: str) -> Iterator[str]:
     """The DSN of a pooler before the server, with some of its settings changed."""
     folder, port = Path(tempfile.mkdtemp(dir=server.place)), free_port()
     (folder / "users").write_text('"sceau_app" ""\n')
-    said = "".join(f"{name} = {value}\n" for name, value in {**RIGHT, **changed}.items())
+    lines = "".join(f"{name} = {value}\n" for name, value in {**RIGHT, **changed}.items())
     (folder / "pgbouncer.ini").write_text(
         f"[databases]\nsceau = host=127.0.0.1 port={server.port} dbname=sceau\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {folder / 'users'}\n{said}"
+        f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {folder / 'users'}\n{lines}"
     )
     give_away(folder)
     user = pwd.getpwuid(server.account.uid).pw_name
@@ -94,13 +94,13 @@ def examined(url, feed):
 def test_a_pooler_that_is_set_right_is_ok(server):
     """Transaction mode, prepared statements, time-outs given to the role, a direct DSN for the feed: all ok."""
     with pooled(server) as url:
-        found = examined(url, server.url("sceau_app"))
-    assert found["pooler"] == [("ok", "a pooler in transaction mode, which keeps prepared statements")]
-    assert [grade for grade, _ in found["direct DSN"]] == ["ok"]
+        checks = examined(url, server.url("sceau_app"))
+    assert checks["pooler"] == [("ok", "a pooler in transaction mode, which keeps prepared statements")]
+    assert [grade for grade, _ in checks["direct DSN"]] == ["ok"]
 
 
 @pytest.mark.parametrize(
-    ("changed", "grade", "said"),
+    ("changed", "grade", "message"),
     [
         ({"pool_mode": "session"}, "warning", "session mode"),
         ({"pool_mode": "statement"}, "wrong", "takes no transactions"),
@@ -109,19 +109,19 @@ def test_a_pooler_that_is_set_right_is_ok(server):
     ],
     ids=["session", "statement", "prepared", "options"],
 )
-def test_a_pooler_that_is_set_wrong_is_told(server, changed, grade, said):
+def test_a_pooler_that_is_set_wrong_is_told(server, changed, grade, message):
     """Each setting that the service does not work with, or wastes connections with, is told by what it does."""
     with pooled(server, **changed) as url:
-        found = examined(url, server.url("sceau_app"))["pooler"]
-    assert [(each, said in words) for each, words in found if each != "ok"] == [(grade, True)], found
+        checks = examined(url, server.url("sceau_app"))["pooler"]
+    assert [(each, message in words) for each, words in checks if each != "ok"] == [(grade, True)], checks
 
 
 def test_a_start_through_a_pooler_that_takes_no_options_names_it(server):
     """Whoever starts a command reads what to set, and not that the login is wrong."""
     with pooled(server, ignore_startup_parameters="extra_float_digits") as url:
-        said = why_refused(url, "SCEAU_DATABASE_URL")
-    assert said is not None
-    assert "set ignore_startup_parameters = options" in said
+        refusal = why_refused(url, "SCEAU_DATABASE_URL")
+    assert refusal is not None
+    assert "set ignore_startup_parameters = options" in refusal
     with pooled(server) as url:
         assert why_refused(url, "SCEAU_DATABASE_URL") is None
 
@@ -130,14 +130,14 @@ def test_time_outs_that_a_pooler_drops_are_told(server):
     """Without a time-out of the role nothing ends a statement that waits."""
     server.sql("ALTER ROLE sceau_app RESET statement_timeout")
     with pooled(server) as url:
-        found = examined(url, server.url("sceau_app"))["pooler"]
+        checks = examined(url, server.url("sceau_app"))["pooler"]
     server.sql("ALTER ROLE sceau_app SET statement_timeout = '5s'")
-    assert [grade for grade, _ in found] == ["wrong"]
-    assert "drops the time-outs" in found[0][1]
+    assert [grade for grade, _ in checks] == ["wrong"]
+    assert "drops the time-outs" in checks[0][1]
 
 
 def test_a_feed_through_a_pooler_is_told(server):
     """Notifications do not come through it: the direct DSN is wrong when it is not set."""
     with pooled(server) as url:
-        found = examined(url, None)["direct DSN"]
-    assert [grade for grade, _ in found] == ["wrong"]
+        checks = examined(url, None)["direct DSN"]
+    assert [grade for grade, _ in checks] == ["wrong"]

@@ -112,12 +112,12 @@ def answers(proxy: Proxy, *wanted: int) -> bool:
 def test_a_decision_passes(proxy):
     """A caller outside gets the service's answer."""
     with client(proxy) as caller:
-        asked = caller.post(
+        answer = caller.post(
             "/access/v1/evaluation",
             json=question("alice", "ads-mail"),
             headers={"Authorization": f"Bearer {BOOTSTRAP}"},
         )
-    assert (asked.status_code, asked.json()["context"]["reason"]) == (200, "no_consent")
+    assert (answer.status_code, answer.json()["context"]["reason"]) == (200, "no_consent")
 
 
 @pytest.mark.parametrize("protocol", UPGRADES)

@@ -74,9 +74,9 @@ def test_a_misspelt_directive_is_seen(analyze, installed):
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_rates_every_unit_as_hardened(analyze, unit):
     """The exposure that systemd computes is within the bound."""
-    said = rated(analyze, unit)
-    assert said.returncode == 0, said.stdout
-    assert re.search(r"Overall exposure level for \S+: \d\.\d", said.stdout)
+    report = rated(analyze, unit)
+    assert report.returncode == 0, report.stdout
+    assert re.search(r"Overall exposure level for \S+: \d\.\d", report.stdout)
 
 
 def test_a_unit_without_hardening_is_above_the_bound(analyze, installed):

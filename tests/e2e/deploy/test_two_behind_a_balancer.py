@@ -42,14 +42,14 @@ CALLERS = 6
 @contextmanager
 def balanced(place: Path) -> Iterator[tuple[int, list[Service]]]:
     """The port of a HAProxy, and the two services behind it, which drain as they do by default."""
-    with ExitStack() as held:
-        database = held.enter_context(new_database())
+    with ExitStack() as entered:
+        database = entered.enter_context(new_database())
         services = [
             Service(place / f"{name}.log", {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_DRAIN": ""})
             for name in ("one", "two")
         ]
         for each in services:
-            held.callback(each.end)
+            entered.callback(each.end)
             each.wait_until_it_listens()
             eventually(partial(_is_ready, each))
         services[0].ok("POST", "/v1/processings", processing("ads-mail"))
@@ -58,7 +58,7 @@ def balanced(place: Path) -> Iterator[tuple[int, list[Service]]]:
             CONFIGURATION.format(port=port, one=services[0].port, two=services[1].port), encoding="utf-8"
         )
         line = ["/usr/sbin/haproxy", "-f", place / "haproxy.cfg"]
-        held.enter_context(program(line, place / "haproxy.log", port=port))
+        entered.enter_context(program(line, place / "haproxy.log", port=port))
         yield port, services
 
 

@@ -40,16 +40,16 @@ class Terminal:
 
 def terminals(text: str) -> list[Terminal]:
     """The terminals of a page. Fails on a block that names none: it would not be run."""
-    found: list[Terminal] = []
+    terminals: list[Terminal] = []
     for title, commands in _BLOCK.findall(text):
         if title.startswith(OPENS):
-            found.append(Terminal(title, commands))
+            terminals.append(Terminal(title, commands))
         else:
             assert title.startswith(GOES_ON), f"which terminal? {title!r}"
-            assert found, "no terminal is open yet"
-            found[-1].text += commands
+            assert terminals, "no terminal is open yet"
+            terminals[-1].text += commands
     assert len(re.findall(r"^```\w", text, re.MULTILINE)) == len(_BLOCK.findall(text)), "a block that is not run"
-    return found
+    return terminals
 
 
 def told(page: str, since: float) -> None:

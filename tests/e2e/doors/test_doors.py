@@ -55,8 +55,8 @@ def test_try_it_ends_with_three_answers(demo):
 def test_a_developer_asks_grants_and_withdraws(demo):
     """The three answers are those that the page names, in its order."""
     printed = followed(demo, "developer.md")
-    found = [line for line in printed.splitlines() if '"decision":true' in line or '"decision":false' in line]
-    for reason, line in zip(("no_consent", "consent_in_force", "consent_withdrawn"), found, strict=True):
+    decisions = [line for line in printed.splitlines() if '"decision":true' in line or '"decision":false' in line]
+    for reason, line in zip(("no_consent", "consent_in_force", "consent_withdrawn"), decisions, strict=True):
         assert f'"reason":"{reason}"' in line
 
 

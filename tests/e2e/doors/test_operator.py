@@ -99,8 +99,8 @@ def emptied(server: EmbeddedServer) -> None:
 
 def _is_ready(port: int) -> bool:
     """Whether the service has its lease: on a busy machine it may listen for some seconds before."""
-    said = httpx2.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).json()
-    return bool(said["status"] == "ready")
+    ready = httpx2.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).json()
+    return bool(ready["status"] == "ready")
 
 
 def test_an_operator_installs_migrates_serves_and_decides(operated):
@@ -113,10 +113,10 @@ def test_an_operator_installs_migrates_serves_and_decides(operated):
 
 def test_what_runs_is_the_wheel(operated):
     """Neither package nor path lies in the checkout, the lock has what the wheel asks for, and it says its version."""
-    said = run(operated.folder, operated.program / "python", "-c", WHERE)
-    assert said.returncode == 0, said.stderr
-    assert str(operated.folder / "sceau") in said.stdout.splitlines()[0]
-    assert str(ROOT) not in said.stdout
+    path = run(operated.folder, operated.program / "python", "-c", WHERE)
+    assert path.returncode == 0, path.stderr
+    assert str(operated.folder / "sceau") in path.stdout.splitlines()[0]
+    assert str(ROOT) not in path.stdout
     checked = run(operated.folder, operated.program / "python", "-m", "pip", "check")
     assert checked.returncode == 0, checked.stdout
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -142,5 +142,5 @@ def test_the_installed_client_asks_the_installed_service(operated, tmp_path):
         assert client.post("/v1/processings", json=example).status_code == 201
         key = client.headers["Authorization"].removeprefix("Bearer ")
         words = ("-c", ASKS, str(client.base_url), example["id"], str(tmp_path / "handles"))
-    asked = run(tmp_path, python, *words, settings={"KEY": key})
-    assert asked.stdout == "DENY no_consent\n", asked.stderr
+    answer = run(tmp_path, python, *words, settings={"KEY": key})
+    assert answer.stdout == "DENY no_consent\n", answer.stderr

@@ -33,55 +33,55 @@ def main() -> int:
     parser.add_argument("--control", action="store_true", help="end with the control: an asynchronous standby")
     parser.add_argument("--proxied", action="store_true", help="the second service reaches its database by HAProxy")
     parser.add_argument("--seed", type=int, default=1, help="of what writers and askers choose")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
-    if asked.inside is not None:
-        _play(asked)
+    if arguments.inside is not None:
+        _play(arguments)
         return 0
-    return _many(asked, int(os.environ.get("E2E_FAILOVERS", "100")))
+    return _many(arguments, int(os.environ.get("E2E_FAILOVERS", "100")))
 
 
-def _many(asked: argparse.Namespace, wanted: int) -> int:
+def _many(arguments: argparse.Namespace, wanted: int) -> int:
     """Play parts until there are as many failovers as wanted."""
-    asked.results.parent.mkdir(exist_ok=True)
-    if asked.anew:
-        asked.results.unlink(missing_ok=True)
-    while (done := sum(len(part["failovers"]) for part in _parts(asked.results))) < wanted:
+    arguments.results.parent.mkdir(exist_ok=True)
+    if arguments.anew:
+        arguments.results.unlink(missing_ok=True)
+    while (done := sum(len(part["failovers"]) for part in _parts(arguments.results))) < wanted:
         kinds = list(islice(cycle(_KINDS), done % len(_KINDS), done % len(_KINDS) + min(_PART, wanted - done)))
         say(f"{done} of {wanted} failovers are done; now {len(kinds)} more")
-        status = run_inside("tests.e2e.failover", _arguments(asked, kinds, seed=asked.seed + done))
+        status = run_inside("tests.e2e.failover", _arguments(arguments, kinds, seed=arguments.seed + done))
         if status != 0:
             say("this part came to no end; see above")
             return status
-    parts = _parts(asked.results)
+    parts = _parts(arguments.results)
     print(table(parts))
     return int(any(part["wrong"] for part in parts))
 
 
-def _arguments(asked: argparse.Namespace, kinds: list[str], *, seed: int) -> list[str]:
-    given = ["--inside", ",".join(kinds), "--results", str(asked.results.resolve()), "--seed", str(seed)]
-    return [*given, *(["--proxied"] if asked.proxied else [])]
+def _arguments(arguments: argparse.Namespace, kinds: list[str], *, seed: int) -> list[str]:
+    options = ["--inside", ",".join(kinds), "--results", str(arguments.results.resolve()), "--seed", str(seed)]
+    return [*options, *(["--proxied"] if arguments.proxied else [])]
 
 
 def _parts(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
-def _play(asked: argparse.Namespace) -> None:
+def _play(arguments: argparse.Namespace) -> None:
     """One part, on a cluster of its own: a line for it, and another for the control."""
     with cluster() as servers:
         address = servers.url("sceau_app")
-        addresses = [address, servers.start_proxy() if asked.proxied else address]
-        kinds = asked.inside.split(",")
-        _keep(asked, "failovers", fail_over_again_and_again(servers, kinds, addresses, asked.seed))
-        if asked.control:
-            _keep(asked, "control", lose_an_asynchronous_standby(servers, addresses, asked.seed))
+        addresses = [address, servers.start_proxy() if arguments.proxied else address]
+        kinds = arguments.inside.split(",")
+        _keep(arguments, "failovers", fail_over_again_and_again(servers, kinds, addresses, arguments.seed))
+        if arguments.control:
+            _keep(arguments, "control", lose_an_asynchronous_standby(servers, addresses, arguments.seed))
 
 
-def _keep(asked: argparse.Namespace, name: str, found: Findings) -> None:
+def _keep(arguments: argparse.Namespace, name: str, findings: Findings) -> None:
     """Add a line to the results."""
-    with asked.results.open("a") as file:
-        line = {"part": name, "seed": asked.seed, "wrong": found.wrong(), **found.as_json()}
+    with arguments.results.open("a") as file:
+        line = {"part": name, "seed": arguments.seed, "wrong": findings.wrong(), **findings.as_json()}
         file.write(json.dumps(line) + "\n")
 
 

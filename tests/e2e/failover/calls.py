@@ -100,13 +100,13 @@ class Services:
         """One question."""
         start = time.monotonic()
         answer = await self._call(service, "POST", _EVALUATION, body, key)
-        end, said = time.monotonic(), _json(answer)
+        end, fields = time.monotonic(), _json(answer)
         if answer is not None and answer.status_code == httpx2.codes.UNAUTHORIZED:
             return Decided(Answer.NOT_IN_FORCE, service, start, end)
         if answer is None or not answer.is_success:
             return Decided(None, service, start, end, problem=self._note(answer))
-        if said["decision"]:
-            return Decided(Answer.PERMIT, service, start, end, said.get("context", {}).get("consent"))
+        if fields["decision"]:
+            return Decided(Answer.PERMIT, service, start, end, fields.get("context", {}).get("consent"))
         return Decided(Answer.DENY, service, start, end)
 
     async def _call(self, service: int, method: str, path: str, body: Any, key: str) -> httpx2.Response | None:
@@ -120,24 +120,24 @@ class Services:
     def _outcome(self, answer: httpx2.Response | None) -> Outcome:
         if answer is not None and answer.is_success:
             return Outcome.DONE
-        told = self._note(answer)
+        problem = self._note(answer)
         if answer is not None and answer.is_client_error:
             return Outcome.REFUSED
-        return Outcome.NOT_DONE if told == "evidence-unavailable" else Outcome.UNKNOWN
+        return Outcome.NOT_DONE if problem == "evidence-unavailable" else Outcome.UNKNOWN
 
     def _note(self, answer: httpx2.Response | None) -> str:
         """The word of a problem; what a failover does not explain is kept."""
         if answer is None:
             return ""
-        told = str(_json(answer).get("type", "")).removeprefix("urn:sceau:problem:")
-        self.records.problems[f"{answer.status_code} {told}"] += 1
+        problem = str(_json(answer).get("type", "")).removeprefix("urn:sceau:problem:")
+        self.records.problems[f"{answer.status_code} {problem}"] += 1
         if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
             self.records.unexpected.append(f"{answer.request.method} {answer.request.url.path}: {answer.text}")
-        return told
+        return problem
 
 
 def _json(answer: httpx2.Response | None) -> dict[str, Any]:
     if answer is None or not answer.content:
         return {}
-    said: dict[str, Any] = answer.json()
-    return said
+    body: dict[str, Any] = answer.json()
+    return body

@@ -31,10 +31,10 @@ _Found = TypeVar("_Found")
 def until(condition: Callable[[], _Found | None]) -> _Found:
     """What a condition gives once it gives something; it is not asked so often that the servers would notice."""
     deadline = time.monotonic() + _PATIENCE
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(_BETWEEN_LOOKS)
-    return found
+    return value
 
 
 class Cluster:
@@ -108,10 +108,10 @@ class Cluster:
             return None
         try:
             with psycopg.connect(primary.url("postgres", "postgres"), connect_timeout=2) as connection:
-                found = connection.execute(_FOLLOWERS, [_IN_STEP[self.synchronous]]).fetchone()
+                row = connection.execute(_FOLLOWERS, [_IN_STEP[self.synchronous]]).fetchone()
         except psycopg.OperationalError:
             return None
-        return primary if found is not None and found[0] == len(self.nodes) - 1 else None
+        return primary if row is not None and row[0] == len(self.nodes) - 1 else None
 
 
 @contextmanager

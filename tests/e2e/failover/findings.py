@@ -47,7 +47,7 @@ class Findings:
             "unexpected answer": self.unexpected,
             "restarted": self.restarted,
         }
-        return [f"{name}: {each}" for name, found in named.items() for each in found]
+        return [f"{name}: {each}" for name, lines in named.items() for each in lines]
 
     def as_json(self) -> dict[str, Any]:
         """As it is written down."""
@@ -56,7 +56,7 @@ class Findings:
 
 def judge(records: Records, worlds: Sequence[World], sql: Sql, promotions: Sequence[Promotion] = ()) -> Findings:
     """Check every user's history, and what the surviving primary holds, which `sql` reads."""
-    found = Findings(
+    findings = Findings(
         decisions=len(records.decided),
         permits=sum(each.answer is Answer.PERMIT for each in records.decided),
         writes=len(records.entries) + len(records.versions) + len(records.revoked),
@@ -66,14 +66,14 @@ def judge(records: Records, worlds: Sequence[World], sql: Sql, promotions: Seque
     )
     for world in worlds:
         for user in world.users:
-            _check_history(found, world, user)
-    _check_ledger(found, records, sql)
+            _check_history(findings, world, user)
+    _check_ledger(findings, records, sql)
     for each in records.exempt:
         if each.answer is not Answer.PERMIT:
-            told = each.problem or each.answer
-            line = f"service {each.service}: {told} after {each.end - each.start:.2f} s{_place(each, promotions)}"
-            found.exempt_refused.append(line)
-    return found
+            outcome = each.problem or each.answer
+            line = f"service {each.service}: {outcome} after {each.end - each.start:.2f} s{_place(each, promotions)}"
+            findings.exempt_refused.append(line)
+    return findings
 
 
 def _place(each: Decided, promotions: Sequence[Promotion]) -> str:
@@ -84,16 +84,16 @@ def _place(each: Decided, promotions: Sequence[Promotion]) -> str:
     return ""
 
 
-def _check_history(found: Findings, world: World, user: str) -> None:
+def _check_history(findings: Findings, world: World, user: str) -> None:
     history = world.history(user)
-    found.users += bool(history)
-    found.calls += len(history)
+    findings.users += bool(history)
+    findings.calls += len(history)
     verdict = linearize(NOTHING, history)
     if not verdict.linearizable:
         stuck = ", ".join(f"{call.act} at {call.start:.3f}–{call.end or 0:.3f}" for call in verdict.stuck)
         last = [f"{call.act} at {call.start:.3f}" for call in verdict.order if not isinstance(call.act, Asked)][-3:]
         line = f"{world.processing}: {stuck} after {'; '.join(last)}"
-        found.not_linearizable.append(f"{line}; answered as not recorded: {_not_recorded(world, verdict.stuck)}")
+        findings.not_linearizable.append(f"{line}; answered as not recorded: {_not_recorded(world, verdict.stuck)}")
 
 
 def _not_recorded(world: World, stuck: Collection[Call[Facts]]) -> str:
@@ -103,14 +103,14 @@ def _not_recorded(world: World, stuck: Collection[Call[Facts]]) -> str:
     return "; ".join(f"{what} at {start:.3f}–{end:.3f}" for start, end, what in near) or "none"
 
 
-def _check_ledger(found: Findings, records: Records, sql: Sql) -> None:
+def _check_ledger(findings: Findings, records: Records, sql: Sql) -> None:
     entries = {str(row[0]) for row in sql("SELECT id FROM consent_event")}
     versions = set(sql("SELECT processing, number FROM processing_version"))
     revoked = {str(row[0]) for row in sql("SELECT id FROM caller WHERE revoked_at IS NOT NULL")}
-    found.lost += sorted(records.entries - entries)
-    found.lost += [f"{name}, version {number}" for name, number in sorted(records.versions - versions)]
-    found.lost += sorted(records.revoked - revoked)
-    found.permitted_on_nothing = sorted(records.permits - entries)
+    findings.lost += sorted(records.entries - entries)
+    findings.lost += [f"{name}, version {number}" for name, number in sorted(records.versions - versions)]
+    findings.lost += sorted(records.revoked - revoked)
+    findings.permitted_on_nothing = sorted(records.permits - entries)
 
 
 def measure(promotion: Promotion, records: Records, services: int) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def lay() -> None:
         AssertionError: this is not a network namespace of our own (`tests.e2e.failover.inside`).
 
     """
-    found = [each["ifname"] for each in json.loads(ip("-json", "link", "show"))]
-    assert found == ["lo"], f"not in a network of one's own: there is {found}"
+    interfaces = [each["ifname"] for each in json.loads(ip("-json", "link", "show"))]
+    assert interfaces == ["lo"], f"not in a network of one's own: there is {interfaces}"
     ip("link", "set", "lo", "up")
     for name in NETWORKS:
         ip("link", "add", name, "type", "bridge")

@@ -26,17 +26,17 @@ _OF_TESTS: Final = "postgresql: {parameters: {fsync: 'off', unix_socket_director
 
 def environment_of(name: str, address: str) -> dict[str, str]:
     """The variables of deploy/patroni/node.env for a node of that name and address."""
-    found = {}
+    settings = {}
     for line in (DEPLOY / "node.env").read_text().splitlines():
         if line and not line.startswith("#"):
             variable, _, value = line.partition("=")
-            found[variable] = value.replace("change-me", PASSWORD)
+            settings[variable] = value.replace("change-me", PASSWORD)
     for variable in ("PATRONI_NAME", "ETCD_NAME"):
-        found[variable] = name
-    for variable, value in found.items():
+        settings[variable] = name
+    for variable, value in settings.items():
         if variable.endswith(("_ADDRESS", "_URLS")):
-            found[variable] = value.replace(_FIRST[1], address)
-    return found
+            settings[variable] = value.replace(_FIRST[1], address)
+    return settings
 
 
 class Node:
@@ -76,10 +76,10 @@ class Node:
 
     def freeze(self) -> None:
         """Stop every process on it: its connections stay open, and nothing answers."""
-        known: set[int] = set()
-        while new := set(self.machine.processes()) - known:  # one may have been forked meanwhile
+        seen: set[int] = set()
+        while new := set(self.machine.processes()) - seen:  # one may have been forked meanwhile
             _signal(new, signal.SIGSTOP)
-            known |= new
+            seen |= new
 
     def thaw(self) -> None:
         """Let every process go on as if nothing had happened."""

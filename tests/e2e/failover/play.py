@@ -56,11 +56,11 @@ def fail_over_again_and_again(cluster: Cluster, kinds: Sequence[str], addresses:
         services = Services([address(service) for service in started], records)
         worlds = asyncio.run(_under_load(cluster, services, kinds, promotions, seed))
         after = [family(service) for service in started]
-    found = judge(records, worlds, cluster.wait_until_whole().sql, promotions)
-    found.failovers = [measure(each, records, len(addresses)) for each in promotions]
+    findings = judge(records, worlds, cluster.wait_until_whole().sql, promotions)
+    findings.failovers = [measure(each, records, len(addresses)) for each in promotions]
     for number, (first, last) in enumerate(zip(before, after, strict=True)):
-        found.restarted += [f"service {number}: {pid} {name}" for pid, name in first.items() if pid not in last]
-    return found
+        findings.restarted += [f"service {number}: {pid} {name}" for pid, name in first.items() if pid not in last]
+    return findings
 
 
 async def _under_load(
@@ -132,8 +132,8 @@ def _accept_what_is_lost(started: Sequence[Service]) -> None:
 
 
 def _is_set_back(service: Service) -> bool:
-    told = service.call("GET", "/readyz?need=IV").json()
-    return bool(told.get("type", "").endswith("restored-behind"))
+    ready = service.call("GET", "/readyz?need=IV").json()
+    return bool(ready.get("type", "").endswith("restored-behind"))
 
 
 def _is_leased(service: Service) -> bool:
@@ -147,9 +147,9 @@ def address(service: Service) -> str:
 
 def family(service: Service) -> dict[int, str]:
     """A service's processes, by pid: all that it started, with what they are."""
-    found, new = {}, [service.process.pid]
+    parents, new = {}, [service.process.pid]
     while new:
         pid = new.pop()
-        found[pid] = Path(f"/proc/{pid}/comm").read_text().strip()
+        parents[pid] = Path(f"/proc/{pid}/comm").read_text().strip()
         new += children(pid)
-    return found
+    return parents

@@ -36,5 +36,5 @@ def _each(failovers: Sequence[dict[str, Any]], name: str) -> list[float]:
 
 
 def _spread(values: Iterable[float]) -> str:
-    known = sorted(values)
-    return f"{known[len(known) // 2]:.1f}, {known[-1]:.1f}" if known else "–"
+    ordered = sorted(values)
+    return f"{ordered[len(ordered) // 2]:.1f}, {ordered[-1]:.1f}" if ordered else "–"

@@ -23,64 +23,64 @@ def parts(tmp_path_factory):
         ["--inside", ",".join(KINDS), "--control", "--proxied", "--results", str(results)],
     )
     assert status == 0
-    found = {part["part"]: part for part in map(json.loads, results.read_text().splitlines())}
-    print(table([found["failovers"]]))
-    return found
+    by_part = {part["part"]: part for part in map(json.loads, results.read_text().splitlines())}
+    print(table([by_part["failovers"]]))
+    return by_part
 
 
 @pytest.fixture(scope="module")
-def found(parts):
+def findings(parts):
     """What was found under synchronous replication."""
     return parts["failovers"]
 
 
-def test_every_kind_of_failover_happened(found):
+def test_every_kind_of_failover_happened(findings):
     """Each fault was followed by a promotion of another node, under questions and writes."""
-    assert [each["kind"] for each in found["failovers"]] == list(KINDS)
-    assert all(each["new"] != each["old"] for each in found["failovers"])
-    assert found["permits"]
-    assert found["writes"]
+    assert [each["kind"] for each in findings["failovers"]] == list(KINDS)
+    assert all(each["new"] != each["old"] for each in findings["failovers"])
+    assert findings["permits"]
+    assert findings["writes"]
 
 
-def test_every_history_is_linearizable(found):
+def test_every_history_is_linearizable(findings):
     """Whatever was answered about a user can have happened one after the other: no stale permit, no lost grant."""
-    assert found["not_linearizable"] == []
+    assert findings["not_linearizable"] == []
 
 
-def test_nothing_answered_is_lost(found):
+def test_nothing_answered_is_lost(findings):
     """The last primary holds every grant, refusal, withdrawal, closure, version and revocation that was answered."""
-    assert found["lost"] == []
+    assert findings["lost"] == []
 
 
-def test_nothing_is_permitted_on_what_the_primary_does_not_hold(found):
+def test_nothing_is_permitted_on_what_the_primary_does_not_hold(findings):
     """Every consent that a permit named is in the ledger of the last primary."""
-    assert found["permitted_on_nothing"] == []
+    assert findings["permitted_on_nothing"] == []
 
 
-def test_exempt_purposes_are_permitted_all_the_time(found):
+def test_exempt_purposes_are_permitted_all_the_time(findings):
     """Every question about a purpose of III was answered 200 and a permit, during every fault."""
-    assert found["exempt"]
-    assert found["exempt_refused"] == []
+    assert findings["exempt"]
+    assert findings["exempt_refused"] == []
 
 
-def test_every_service_decides_again(found):
+def test_every_service_decides_again(findings):
     """Every service answered under IV after every promotion."""
-    assert all(None not in each["to_first_answer"] for each in found["failovers"])
+    assert all(None not in each["to_first_answer"] for each in findings["failovers"])
 
 
-def test_no_process_was_restarted(found):
+def test_no_process_was_restarted(findings):
     """The services, their workers and their jobs processes are those of the beginning."""
-    assert found["restarted"] == []
+    assert findings["restarted"] == []
 
 
-def test_nothing_else_was_answered(found):
+def test_nothing_else_was_answered(findings):
     """Whatever was refused was refused by 503, and nothing else went wrong."""
-    assert found["unexpected"] == []
+    assert findings["unexpected"] == []
 
 
-def test_a_standby_that_lags_is_not_promoted(found):
+def test_a_standby_that_lags_is_not_promoted(findings):
     """Of two standbys, the one that had received less than was answered does not become the primary."""
-    (lagged,) = [each for each in found["failovers"] if each["kind"] == "lag"]
+    (lagged,) = [each for each in findings["failovers"] if each["kind"] == "lag"]
     assert lagged["lagged_bytes"] > 0
     assert lagged["lagging"] not in {None, lagged["new"]}
 

@@ -42,7 +42,7 @@ def test_nothing_is_wrong_where_all_is_well(records, world):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "kind"),
     [
         (lambda records: records.entries.add("gone"), "answered and lost: gone"),
         (lambda records: records.versions.add(("ads", 2)), "answered and lost: ads, version 2"),
@@ -58,17 +58,17 @@ def test_nothing_is_wrong_where_all_is_well(records, world):
         (lambda records: records.unexpected.append("POST /v1/keys: 500"), "unexpected answer: POST /v1/keys: 500"),
     ],
 )
-def test_what_is_wrong_is_told(records, world, spoil, told):
+def test_what_is_wrong_is_told(records, world, spoil, kind):
     """A write that is gone, a permit on nothing, an exempt question without a permit, an error: each is found."""
     spoil(records)
-    assert judge(records, [world], sql).wrong() == [told]
+    assert judge(records, [world], sql).wrong() == [kind]
 
 
 def test_a_stale_permit_is_told(records, world):
     """A permit after an answered withdrawal is found, with the world that it happened in."""
     world.calls["alice"] += [Call(Narrowed(4, 5), 4, 5), Call(Asked(Answer.PERMIT, 6), 6, 7)]
-    (told,) = judge(records, [world], sql).not_linearizable
-    assert told.startswith(world.processing)
+    (finding,) = judge(records, [world], sql).not_linearizable
+    assert finding.startswith(world.processing)
 
 
 def test_gaps_are_measured():

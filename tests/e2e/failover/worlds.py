@@ -169,13 +169,13 @@ class World:
                         await asyncio.sleep(_AGAIN)
 
     async def _ask(self, service: int, user: str, *, revocable: bool) -> Decided:
-        told = await self.services.ask(service, question(user, self.processing), self.key if revocable else BOOTSTRAP)
-        if told.answer is not None:
-            self.services.records.decided.append(told)
+        answer = await self.services.ask(service, question(user, self.processing), self.key if revocable else BOOTSTRAP)
+        if answer.answer is not None:
+            self.services.records.decided.append(answer)
             self.calls.setdefault(user, []).append(
-                Call(Asked(told.answer, told.start, revocable), told.start, told.end)
+                Call(Asked(answer.answer, answer.start, revocable), answer.start, answer.end)
             )
-        return told
+        return answer
 
     async def _rest(self) -> None:
         await asyncio.sleep(self.chance.uniform(*_REST))

@@ -31,7 +31,7 @@ def main() -> None:
         example = body.from_dict(document["components"]["schemas"][model]["examples"][0])
         return importlib.import_module(f"generated.api.{tag}.{function}").sync(client=client, body=example)
 
-    told = {
+    decisions = {
         "operations": sorted(name.split(".")[3] for name in modules if name.count(".") == 3 and ".api." in name),
         "registered": call("post_processing", "NewProcessing").id,
         "recorded": call("post_consent", "NewConsent").processing,
@@ -40,7 +40,7 @@ def main() -> None:
         "asked again": call("evaluation", "EvaluationRequest").decision,
         "refused": call("evaluation", "EvaluationRequest", stranger).type_,
     }
-    print(json.dumps(told))
+    print(json.dumps(decisions))
 
 
 main()

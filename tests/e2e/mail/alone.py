@@ -94,8 +94,8 @@ def scanned(
     mark = len(alone.tap.heard)
     letter = Letter(named or recipients, sender=sender)
     headers["Rcpt"] = [each.encode() for each in recipients]
-    found = alone.rspamd.symbols(letter.raw, From=sender, **headers)
-    return found, alone.tap.since(mark)
+    symbols = alone.rspamd.symbols(letter.raw, From=sender, **headers)
+    return symbols, alone.tap.since(mark)
 
 
 def asked_about(requests: list[Heard]) -> set[str]:

@@ -22,8 +22,8 @@ def base64url(raw: bytes) -> str:
 
 def handle_of(kind: str, user: str, name: str) -> str:
     """An opaque handle as the clients make it."""
-    said = f"{kind}\n{user}\n{name}".encode()
-    return hmac.new(HANDLE_SECRET.encode(), said, hashlib.sha256).hexdigest()[:32]
+    message = f"{kind}\n{user}\n{name}".encode()
+    return hmac.new(HANDLE_SECRET.encode(), message, hashlib.sha256).hexdigest()[:32]
 
 
 def claims_for(user: str, message: bytes, kind: str = "spam") -> dict[str, Any]:
@@ -60,5 +60,5 @@ class Forger:
     def sign(self, claims: dict[str, Any], **header: str) -> str:
         """A token with these claims; `header` replaces parts of what it should be."""
         head = {"alg": "EdDSA", "kid": "forged", "typ": "sceau-decision+jwt", **header}
-        said = ".".join(base64url(json.dumps(each).encode()) for each in (head, claims))
-        return f"{said}.{base64url(self._key.sign(said.encode()))}"
+        signed = ".".join(base64url(json.dumps(each).encode()) for each in (head, claims))
+        return f"{signed}.{base64url(self._key.sign(signed.encode()))}"

@@ -55,9 +55,9 @@ class Rspamd:
 
     def scan(self, message: bytes, **headers: str | list[str]) -> dict[str, Any]:
         """What a scan of a message finds; header names with `_` for `-`, several `Rcpt` as a list."""
-        said = self._post(self.scanner, "/checkv2", message, headers)
-        found: dict[str, Any] = json.loads(said[1])
-        return found
+        answer = self._post(self.scanner, "/checkv2", message, headers)
+        result: dict[str, Any] = json.loads(answer[1])
+        return result
 
     def symbols(self, message: bytes, **headers: str | list[str]) -> set[str]:
         """The names of the symbols that a scan finds."""
@@ -70,8 +70,8 @@ class Rspamd:
     def learned(self) -> int:
         """How many messages Bayes has learned, as Redis counts them."""
         line = ["redis-cli", "-p", str(self.redis), "HMGET", "RS", "learns_ham", "learns_spam"]
-        said = subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()
-        return sum(int(each) for each in said)
+        words = subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()
+        return sum(int(each) for each in words)
 
     @staticmethod
     def _post(port: int, path: str, body: bytes, headers: Mapping[str, Any]) -> tuple[int, bytes]:
@@ -113,7 +113,7 @@ def rspamd(
     for name in ("local.d", "lua.local.d", "db", "run", "log"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     install(folder, without)
-    known = {
+    values = {
         "scanner": scanner,
         "controller": controller,
         "milter": milter,
@@ -126,7 +126,7 @@ def rspamd(
         f"local.d/{name}.conf": "enabled = false;\n" for name in _OFF
     }
     for name, text in {**here, **files}.items():
-        (folder / name).write_text(re.sub("@(\\w+)@", lambda found: str(known[found[1]]), text))
+        (folder / name).write_text(re.sub("@(\\w+)@", lambda match: str(values[match[1]]), text))
     for path in (folder, *folder.rglob("*")):
         shutil.chown(path, "_rspamd", "_rspamd")
     where = [f"--var={name}={folder}{sub}" for name, sub in _FOLDERS.items()]

@@ -97,15 +97,15 @@ def test_the_questions_of_one_copy_share_a_connection(copies):
 
 def test_sceau_gets_the_user_the_processing_and_a_handle(copies):
     """Nothing else stands in the question, and the handle is the keyed hash of what Dovecot calls the copy."""
-    asked, _ = copies.deliver("alice@example.fr")
+    request, _ = copies.deliver("alice@example.fr")
     place = copies.hook.received[-1]
     name = f"INBOX\n{place['uid_validity']}\n{place['uid']}"
-    assert asked.json == {
+    assert request.json == {
         "subject": {"type": "user", "id": "alice@example.fr"},
         "action": {"name": COPIES},
         "resource": {"type": "correspondence", "id": handle_of("dovecot", "alice@example.fr", name)},
     }
-    assert asked.headers["accept"] == "text/plain"
+    assert request.headers["accept"] == "text/plain"
 
 
 def test_a_processing_that_looks_at_other_parties_is_denied_here(copies, sceau):
@@ -167,8 +167,8 @@ def test_the_questions_of_a_copy_share_one_deadline(copies):
     """An answer that comes just within the whole time leaves none for a second question: it is not waited for."""
     before = copies.handed_on()
     with copies.tap.fault(late(1.8)):
-        (asked,) = copies.deliver("alice@example.fr")
-        eventually(lambda: asked.gave_up)
+        (request,) = copies.deliver("alice@example.fr")
+        eventually(lambda: request.gave_up)
     assert copies.handed_on() == before
 
 

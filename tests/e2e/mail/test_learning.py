@@ -144,15 +144,15 @@ def test_an_altered_token_does_not_let_anything_be_learned(alone):
     """Altered claims, an altered signature, none, another key, another algorithm or type, or no token at all."""
     message = Letter([WHO]).raw
     claims = claims_for(WHO, message)
-    head, said, signed = alone.forger.sign(claims).split(".")
+    head, payload, signed = alone.forger.sign(claims).split(".")
     other = alone.forger.sign({**claims, "exp": claims["exp"] + 1}).split(".")
     for token in (
         f"{head}.{other[1]}.{signed}",
-        f"{head}.{said}.{other[2]}",
-        f"{head}.{said}.",
-        f"{head}.{said}",
-        f"{head}.{said}.{signed}=",
-        f"{head}.{said}.{signed[:-4]}",
+        f"{head}.{payload}.{other[2]}",
+        f"{head}.{payload}.",
+        f"{head}.{payload}",
+        f"{head}.{payload}.{signed}=",
+        f"{head}.{payload}.{signed[:-4]}",
         Forger().sign(claims),
         alone.forger.sign(claims, alg="none"),
         alone.forger.sign(claims, alg="HS256"),
@@ -161,7 +161,7 @@ def test_an_altered_token_does_not_let_anything_be_learned(alone):
         "a" * 8000,
     ):
         assert learned(alone, message, token) == (0, 204), token
-    assert learned(alone, message, f"{head}.{said}.{signed}") == (1, 200)
+    assert learned(alone, message, f"{head}.{payload}.{signed}") == (1, 200)
 
 
 @pytest.mark.parametrize("fault", ["raises", "nil", "none", "word", "inside"])

@@ -161,8 +161,8 @@ def test_more_recipients_than_postfix_hands_over_by_itself_are_judged_together(f
     before, mark = filtering.learnt(), len(filtering.wire.heard)
     everybody = [f"user-{number}@example.fr" for number in range(60)]
     assert filtering.send(Letter(everybody)) == dict.fromkeys(everybody, OUTSIDER)
-    (asked,) = filtering.wire.since(mark)
-    assert {each["subject"]["id"] for each in asked.json["evaluations"]} == set(everybody)
+    (request,) = filtering.wire.since(mark)
+    assert {each["subject"]["id"] for each in request.json["evaluations"]} == set(everybody)
     assert filtering.learnt() == before
 
 

@@ -10,28 +10,28 @@ from tests.faults.service import eventually
 
 def test_symbols_run_by_the_processings_that_they_belong_to(alone):
     """One who consented to one of two processings has the first's symbol run, and not the one of both."""
-    found, _ = scanned(alone, "alice@example.fr")
-    assert "ANALYSED" in found
-    assert not found & {"BY_EVERYONE", "BY_BOTH"}  # an outsider sent it
-    found, _ = scanned(alone, "carol@example.fr", sender="alice@example.fr", User="alice@example.fr")
-    assert {"ANALYSED", "BY_EVERYONE", "BY_BOTH"} <= found
+    symbols, _ = scanned(alone, "alice@example.fr")
+    assert "ANALYSED" in symbols
+    assert not symbols & {"BY_EVERYONE", "BY_BOTH"}  # an outsider sent it
+    symbols, _ = scanned(alone, "carol@example.fr", sender="alice@example.fr", User="alice@example.fr")
+    assert {"ANALYSED", "BY_EVERYONE", "BY_BOTH"} <= symbols
 
 
 def test_a_name_that_is_no_symbol_is_told_at_the_start(alone):
     """A misspelt symbol gates nothing, and the log says so; those that exist are not complained about."""
     eventually(lambda: "there is no symbol" in alone.rspamd.log.read_text())
-    told = [line for line in alone.rspamd.log.read_text().splitlines() if "there is no symbol" in line]
-    assert all("MISSPELT" in line for line in told)
+    warnings = [line for line in alone.rspamd.log.read_text().splitlines() if "there is no symbol" in line]
+    assert all("MISSPELT" in line for line in warnings)
 
 
 def test_what_is_gated_is_told_at_the_start(alone):
     """Which processings are asked about, which symbols need which, whether Bayes learns, and what is exempt."""
-    asked = "asks about: ads-everyone, ads-mail, filter-training; "
+    mark = "asks about: ads-everyone, ads-mail, filter-training; "
     symbols = ("ANALYSED by ads-mail", "BY_EVERYONE by ads-everyone", "MISSPELT by ads-mail")
-    (told, *_) = [line for line in alone.rspamd.log.read_text().splitlines() if asked in line]
-    assert all(each in told for each in symbols)
-    assert "BY_BOTH by ads-mail and ads-everyone" in told or "BY_BOTH by ads-everyone and ads-mail" in told
-    assert told.endswith("learning: filter-training; exempt and never asked about: spam-filter")
+    (announced, *_) = [line for line in alone.rspamd.log.read_text().splitlines() if mark in line]
+    assert all(each in announced for each in symbols)
+    assert "BY_BOTH by ads-mail and ads-everyone" in announced or "BY_BOTH by ads-everyone and ads-mail" in announced
+    assert announced.endswith("learning: filter-training; exempt and never asked about: spam-filter")
 
 
 def test_what_is_set_otherwise_than_it_is_registered_is_told_by_its_reason(servers, sceau):
@@ -39,15 +39,15 @@ def test_what_is_set_otherwise_than_it_is_registered_is_told_by_its_reason(serve
     more = changed(('elements = ["content", "subject_line", "correspondent_identity"]', 'elements = ["attachments"]'))
     with started(sceau, more) as alone:
         for _ in range(3):
-            found, _ = scanned(alone, "alice@example.fr")
-            assert "SCEAU_DENY" in found
+            symbols, _ = scanned(alone, "alice@example.fr")
+            assert "SCEAU_DENY" in symbols
         misfit = "ads-mail is denied to everybody (undeclared_element: "
         eventually(lambda: misfit in alone.rspamd.log.read_text())
-        told = [line for line in alone.rspamd.log.read_text().splitlines() if misfit in line]
-        workers = [re.findall(r"#(\d+)\(", line) for line in told]
+        warnings = [line for line in alone.rspamd.log.read_text().splitlines() if misfit in line]
+        workers = [re.findall(r"#(\d+)\(", line) for line in warnings]
         assert len(workers) == len({tuple(each) for each in workers})
         assert all(workers)
-        assert not any("@" in line for line in told)
+        assert not any("@" in line for line in warnings)
 
 
 def test_a_refusal_is_told_by_its_status_and_its_word(alone):
@@ -64,9 +64,9 @@ def test_the_client_logs_no_identifiers(alone):
     with alone.tap.fault(FAILING):
         _, (request,) = scanned(alone, "alice@example.fr", "bob@example.fr")
     eventually(lambda: "no usable answer" in alone.rspamd.log.read_text())
-    said = [line for line in alone.rspamd.log.read_text().splitlines() if " sceau: " in line]
+    lines = [line for line in alone.rspamd.log.read_text().splitlines() if " sceau: " in line]
     handles = {each["resource"]["id"] for each in request.json["evaluations"]}
-    assert [line for line in said if "@" in line or any(handle in line for handle in handles)] == []
+    assert [line for line in lines if "@" in line or any(handle in line for handle in handles)] == []
 
 
 def test_exempt_analyses_run_whatever_sceau_says(alone):
@@ -74,9 +74,9 @@ def test_exempt_analyses_run_whatever_sceau_says(alone):
     for recipient in ("alice@example.fr", "bob@example.fr", OUTSIDER):
         assert "SPAM_ANALYSIS" in scanned(alone, recipient)[0]
     with alone.tap.refusing():
-        found, _ = scanned(alone, "alice@example.fr")
-    assert {"SPAM_ANALYSIS", "SCEAU_UNKNOWN"} <= found
-    assert "ANALYSED" not in found
+        symbols, _ = scanned(alone, "alice@example.fr")
+    assert {"SPAM_ANALYSIS", "SCEAU_UNKNOWN"} <= symbols
+    assert "ANALYSED" not in symbols
     assert not alone.tap.hears("spam-filter")
 
 
@@ -91,8 +91,8 @@ def told(*items):
 def test_an_answer_that_permits_all_opens_the_gates(alone):
     """The control of the lies below: three items, all permits."""
     with alone.tap.fault(answering(200, told(YES, YES, YES))):
-        found, _ = scanned(alone, "bob@example.fr")
-    assert {"ANALYSED", "BY_EVERYONE", "BY_BOTH", "SCEAU_PERMIT"} <= found
+        symbols, _ = scanned(alone, "bob@example.fr")
+    assert {"ANALYSED", "BY_EVERYONE", "BY_BOTH", "SCEAU_PERMIT"} <= symbols
 
 
 @pytest.mark.parametrize(
@@ -121,33 +121,33 @@ def test_an_answer_that_permits_all_opens_the_gates(alone):
 def test_an_answer_that_is_none_opens_nothing(alone, status, body, symbol):
     """Too few items, too many, other types, other statuses, broken off: no analysis; only a deny is called a deny."""
     with alone.tap.fault(answering(status, body)):
-        found, _ = scanned(alone, "alice@example.fr")
-    assert symbol in found
-    assert not found & {"ANALYSED", "BY_EVERYONE", "BY_BOTH", "SCEAU_PERMIT"}
+        symbols, _ = scanned(alone, "alice@example.fr")
+    assert symbol in symbols
+    assert not symbols & {"ANALYSED", "BY_EVERYONE", "BY_BOTH", "SCEAU_PERMIT"}
 
 
 def test_a_permit_that_has_ended_opens_nothing(alone):
     """A permit is good until `valid_until`, also while one message is looked at."""
     ended = YES.replace(b"2999", b"2024")
     with alone.tap.fault(answering(200, told(ended, ended, ended))):
-        found, _ = scanned(alone, "alice@example.fr")
-    assert not found & {"ANALYSED", "BY_EVERYONE", "BY_BOTH"}
+        symbols, _ = scanned(alone, "alice@example.fr")
+    assert not symbols & {"ANALYSED", "BY_EVERYONE", "BY_BOTH"}
 
 
 def test_a_gate_that_raises_is_shut(alone):
     """A fault inside the gate, in spite of a permit: no analysis; exempt ones run, and the scan goes on."""
-    found, _ = scanned(alone, "alice@example.fr", Fault="yes")
-    assert {"SCEAU_PERMIT", "SPAM_ANALYSIS"} <= found
-    assert "ANALYSED" not in found
+    symbols, _ = scanned(alone, "alice@example.fr", Fault="yes")
+    assert {"SCEAU_PERMIT", "SPAM_ANALYSIS"} <= symbols
+    assert "ANALYSED" not in symbols
     assert "ANALYSED" in scanned(alone, "alice@example.fr")[0]
 
 
 def test_more_users_than_a_request_holds_are_not_asked_about(alone):
     """More than a thousand questions: none is sent, nothing is analysed, the scan goes on."""
-    found, requests = scanned(alone, *(f"u{number}@example.fr" for number in range(334)), named=["liste@example.fr"])
+    symbols, requests = scanned(alone, *(f"u{number}@example.fr" for number in range(334)), named=["liste@example.fr"])
     assert requests == []
-    assert "SCEAU_UNKNOWN" in found
-    assert "SPAM_ANALYSIS" in found
+    assert "SCEAU_UNKNOWN" in symbols
+    assert "SPAM_ANALYSIS" in symbols
 
 
 ADS_BLOCK = '"ads-mail" {'
@@ -194,9 +194,9 @@ def unmerged(*pairs):
 def test_a_client_that_cannot_start_shuts_the_gates_and_nothing_else(servers, sceau, how):
     """Half an installation, or settings that cannot be: mail is scanned, exempt analyses run, others do not."""
     with started(sceau, **how) as half:
-        found, requests = scanned(half, "alice@example.fr", sender="carol@example.fr", User="carol@example.fr")
+        symbols, requests = scanned(half, "alice@example.fr", sender="carol@example.fr", User="carol@example.fr")
         assert requests == []
-        assert "SPAM_ANALYSIS" in found
-        assert not found & {"ANALYSED", "BY_EVERYONE"}
+        assert "SPAM_ANALYSIS" in symbols
+        assert not symbols & {"ANALYSED", "BY_EVERYONE"}
         assert half.rspamd.learn("spam", Letter(["alice@example.fr"]).raw) == 204
         eventually(lambda: "nothing is analysed" in half.rspamd.log.read_text())

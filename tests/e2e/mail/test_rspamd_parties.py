@@ -26,9 +26,9 @@ def test_who_signed_in_is_a_user(alone):
 def test_without_a_user_nothing_is_asked_and_nothing_analysed(alone):
     """A message of nobody's here, or of nobody at all: no question, no permit, no analysis."""
     for recipients in ([OUTSIDER], []):
-        found, requests = scanned(alone, *recipients)
+        symbols, requests = scanned(alone, *recipients)
         assert requests == []
-        assert not found & ANALYSES
+        assert not symbols & ANALYSES
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,11 @@ def test_without_a_user_nothing_is_asked_and_nothing_analysed(alone):
 )
 def test_whose_message_it_is_must_be_known(alone, recipients):
     """Without a recipient that Rspamd can read, and with one at an address, who signed in does not decide alone."""
-    found, requests = scanned(alone, *recipients, named=[OUTSIDER], sender="alice@example.fr", User="alice@example.fr")
+    symbols, requests = scanned(
+        alone, *recipients, named=[OUTSIDER], sender="alice@example.fr", User="alice@example.fr"
+    )
     assert requests == []
-    assert not found & ANALYSES
+    assert not symbols & ANALYSES
 
 
 def test_every_spelling_of_a_domain_of_ours_is_ours(alone):
@@ -60,10 +62,10 @@ def test_an_alias_that_leads_elsewhere_is_an_outsider(alone):
 
 def test_in_whose_name_a_message_is_sent_is_asked_too(alone):
     """Who signed in sends as another of ours: both are asked about, and neither is an outsider."""
-    found, requests = scanned(alone, "carol@example.fr", sender="bob@example.fr", User="alice@example.fr")
+    symbols, requests = scanned(alone, "carol@example.fr", sender="bob@example.fr", User="alice@example.fr")
     assert asked_about(requests) == {"alice@example.fr", "bob@example.fr", "carol@example.fr"}
     assert MARK not in participants(requests, EVERYONE)["alice@example.fr"]
-    assert not found & ANALYSES
+    assert not symbols & ANALYSES
     _, requests = scanned(alone, "carol@example.fr", named=["carol@example.fr"], sender="", User="alice@example.fr")
     assert asked_about(requests) == {"alice@example.fr", "carol@example.fr"}
 
@@ -82,9 +84,9 @@ def plain(servers, sceau, alone):
 
 def test_a_tag_is_cut_off_only_where_the_settings_say_so(plain):
     """Rspamd has cut tags off before: without a delimiter the mailbox with the tag is the one asked about."""
-    found, requests = scanned(plain, "alice+bob@example.fr", sender="carol+x@example.fr")
+    symbols, requests = scanned(plain, "alice+bob@example.fr", sender="carol+x@example.fr")
     assert asked_about(requests) == {"alice+bob@example.fr", "carol+x@example.fr"}
-    assert not found & ANALYSES
+    assert not symbols & ANALYSES
     assert {"id": "carol+x@example.fr", "local": True} in participants(requests, ADS)["alice+bob@example.fr"]
     _, requests = scanned(plain, "alice+bob@example.fr", "alice@example.fr")
     assert asked_about(requests) == {"alice+bob@example.fr", "alice@example.fr"}
@@ -118,20 +120,20 @@ def test_outsiders_are_one_mark_without_a_name(alone):
 
 def test_a_forged_sender_opens_nothing(alone):
     """Who did not sign in is an outsider, whatever the address; its user is asked as well."""
-    found, requests = scanned(alone, "carol@example.fr", sender="alice@example.fr")
+    symbols, requests = scanned(alone, "carol@example.fr", sender="alice@example.fr")
     assert asked_about(requests) == {"alice@example.fr", "carol@example.fr"}
-    assert "ANALYSED" in found
-    assert "BY_EVERYONE" not in found
-    found, _ = scanned(alone, "carol@example.fr", sender="bob@example.fr")
-    assert "ANALYSED" not in found
+    assert "ANALYSED" in symbols
+    assert "BY_EVERYONE" not in symbols
+    symbols, _ = scanned(alone, "carol@example.fr", sender="bob@example.fr")
+    assert "ANALYSED" not in symbols
 
 
 def test_parties_whom_only_the_header_names_count(alone):
     """The envelope is for one; the header names another of ours, and an outsider: both narrow what may be done."""
     login = {"sender": "alice@example.fr", "User": "alice@example.fr"}
-    found, requests = scanned(alone, "carol@example.fr", named=["carol@example.fr", "bob@example.fr"], **login)
+    symbols, requests = scanned(alone, "carol@example.fr", named=["carol@example.fr", "bob@example.fr"], **login)
     assert {"id": "bob@example.fr", "local": True} in participants(requests, ADS)["carol@example.fr"]
-    assert "ANALYSED" not in found
-    found, _ = scanned(alone, "carol@example.fr", named=["carol@example.fr", OUTSIDER], **login)
-    assert "ANALYSED" in found
-    assert "BY_EVERYONE" not in found
+    assert "ANALYSED" not in symbols
+    symbols, _ = scanned(alone, "carol@example.fr", named=["carol@example.fr", OUTSIDER], **login)
+    assert "ANALYSED" in symbols
+    assert "BY_EVERYONE" not in symbols

@@ -97,10 +97,10 @@ def test_a_message_as_a_mailbox_stores_it_is_learned(learning, lines):
 def test_sceau_gets_nothing_of_the_message(learning):
     """The user, the processing, the elements, a handle."""
     learning.run(Letter([WHO]).raw)
-    asked = learning.tap.heard[-1]
-    assert asked.json["subject"] == {"type": "user", "id": WHO}
-    assert asked.json["resource"]["properties"] == {}
-    assert len(asked.json["resource"]["id"]) == 32
+    request = learning.tap.heard[-1]
+    assert request.json["subject"] == {"type": "user", "id": WHO}
+    assert request.json["resource"]["properties"] == {}
+    assert len(request.json["resource"]["id"]) == 32
     assert [mark for mark in MARKS if learning.tap.hears(mark)] == []
     assert learning.tap.hears(WHO)
 

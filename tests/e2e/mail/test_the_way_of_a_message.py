@@ -67,8 +67,8 @@ def test_two_who_consent_are_asked_about_in_one_request(mail, settled):
         mail.grant(user, *CONSENTS)
     letter, mark = Letter(["elise@example.fr", "fabien@example.fr"]), len(mail.to_rspamd.heard)
     mail.send(letter)
-    (asked,) = mail.to_rspamd.since(mark)
-    about = [(each["subject"]["id"], each["action"]["name"]) for each in asked.json["evaluations"]]
+    (request,) = mail.to_rspamd.since(mark)
+    about = [(each["subject"]["id"], each["action"]["name"]) for each in request.json["evaluations"]]
     assert about == [(user, name) for user in letter.to for name in (ADS, TRAINING)]
     eventually(lambda: mail.exported(letter))
 
@@ -130,8 +130,8 @@ def test_who_sends_is_asked_too(mail, settled):
     login = ("jeanne@example.fr", "of-the-tests")
     letter = Letter(["karim@example.fr"], sender="jeanne@example.fr")
     mail.send(letter, login=login)
-    asked = {each["subject"]["id"] for each in mail.to_rspamd.heard[-1].json["evaluations"]}
-    assert asked == {"jeanne@example.fr", "karim@example.fr"}
+    subjects = {each["subject"]["id"] for each in mail.to_rspamd.heard[-1].json["evaluations"]}
+    assert subjects == {"jeanne@example.fr", "karim@example.fr"}
     eventually(lambda: mail.exported(letter))
     mail.sceau.api.withdraw("jeanne@example.fr")
     second = Letter(["karim@example.fr"], sender="jeanne@example.fr")
@@ -145,9 +145,9 @@ def test_rspamd_asks_once_for_each_message_and_keeps_its_connection(mail, settle
     mark = len(mail.to_rspamd.heard)
     for _ in range(3):
         mail.send(Letter(["louise@example.fr", "sentinelle@example.fr"]))
-    asked = mail.to_rspamd.since(mark)
-    assert len(asked) == 3
-    assert len({each.connection for each in asked}) == 1
+    requests = mail.to_rspamd.since(mark)
+    assert len(requests) == 3
+    assert len({each.connection for each in requests}) == 1
 
 
 def test_nothing_secret_reached_sceau(mail, settled):

@@ -122,8 +122,8 @@ def register(sceau: Sceau) -> None:
         command_here = f"{SCEAU} register apply"
         places = {written: str(file), "http://127.0.0.1:8080": sceau.address, "sceau register apply": command_here}
         run(command, places, ADMINISTRATOR=str(api.key))
-    held = {each["id"] for each in api.ok("GET", "/v1/processings")["items"]}
-    assert {ADS, TRAINING} <= held
+    registered = {each["id"] for each in api.ok("GET", "/v1/processings")["items"]}
+    assert {ADS, TRAINING} <= registered
     api.register(EVERYONE, party_mode="all_parties", elements=["content"])
     api.register(COPIES, elements=["content"])
 
@@ -148,16 +148,16 @@ def rspamd_files(
     here = {of_rspamd.ETC: f"{folder}/", "openssl rand -hex 32": f"echo {HANDLE_SECRET}"}
     run(paste, here, given=made["key"])
     run(secret, here)
-    asked = {'url = "http://127.0.0.1:8080"': f'url = "{address}"'}
+    changes = {'url = "http://127.0.0.1:8080"': f'url = "{address}"'}
     if keys is None:
-        asked |= {"http://127.0.0.1:8080/.well-known": f"{sceau.address}/.well-known"}
-        asked |= {'issuer = "http://127.0.0.1:8080"': f'issuer = "{sceau.address}"', AUDIENCE: made["id"]}
+        changes |= {"http://127.0.0.1:8080/.well-known": f"{sceau.address}/.well-known"}
+        changes |= {'issuer = "http://127.0.0.1:8080"': f'issuer = "{sceau.address}"', AUDIENCE: made["id"]}
     else:
-        asked |= {"http://127.0.0.1:8080/.well-known/jwks.json": keys}
+        changes |= {"http://127.0.0.1:8080/.well-known/jwks.json": keys}
     files = of_rspamd.as_in_readme(
         folder,
         {
-            "local.d/sceau.conf": asked,
+            "local.d/sceau.conf": changes,
             "local.d/worker-proxy.inc": {"11332": "@milter@"},
             "local.d/metadata_exporter.conf": {"http://127.0.0.1:9001": exports},
         },

@@ -43,8 +43,8 @@ def findings(page: Any, source: str) -> list[str]:
     result = page.evaluate(run, _WANTED)
     assert len(result["passes"]) > 10, "the checker checked next to nothing"
     return [
-        f"{found['impact']} {found['id']}: {node['target']} {node['failureSummary']}"
-        for found in result["violations"]
-        if found["impact"] in GRAVE
-        for node in found["nodes"]
+        f"{violation['impact']} {violation['id']}: {node['target']} {node['failureSummary']}"
+        for violation in result["violations"]
+        if violation["impact"] in GRAVE
+        for node in violation["nodes"]
     ]

@@ -123,8 +123,8 @@ class Operator:
 
     def decision(self, name: str, identifier: str = ADS) -> tuple[bool, str]:
         """What a mail server is told: permit or deny, and the reason."""
-        told = self.ok("/access/v1/evaluation", question(name, identifier))
-        return told["decision"], told["context"]["reason"]
+        answer = self.ok("/access/v1/evaluation", question(name, identifier))
+        return answer["decision"], answer["context"]["reason"]
 
     def history(self, consent: str) -> list[str]:
         """The kinds of event that the ledger holds about a consent, in order."""

@@ -43,12 +43,12 @@ def window(browser: Browser, address: str, *, width: int, scheme: Scheme) -> Ite
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
     complaints: list[str] = []
-    asked: set[str] = set()
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    page.on("request", lambda request: asked.add(request.url.split("/")[2]))
+    requested: set[str] = set()
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: requested.add(request.url.split("/")[2]))
     yield page
     assert complaints == []
-    assert asked == {address.removeprefix("http://")}
+    assert requested == {address.removeprefix("http://")}
     context.close()
 
 

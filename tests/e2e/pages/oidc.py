@@ -85,8 +85,8 @@ def provide_issuer() -> Path:
 def issuing(client: Client, address: str, place: Path) -> Iterator[str]:
     """The issuer with one client, that of a service at an address; what stands in `iss`."""
     issuer = f"http://localhost:{free_port()}"
-    given = {"issuer": issuer, "client": client.metadata(address), "accounts": SUBJECTS}
-    line = ["node", str(PROGRAM), str(provide_issuer()), json.dumps(given)]
+    configuration = {"issuer": issuer, "client": client.metadata(address), "accounts": SUBJECTS}
+    line = ["node", str(PROGRAM), str(provide_issuer()), json.dumps(configuration)]
     with (place / "issuer.log").open("wb") as log:
         process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=log, stderr=log)
     try:
@@ -116,8 +116,8 @@ def console(client: Client, place: Path, scopes: tuple[str, ...], **settings: st
     """An empty service whose console takes the staff's accounts, and no key; its address, and the issuer's."""
     port = free_port()
     with issuing(client, f"http://127.0.0.1:{port}", place) as issuer:
-        told: dict[str, Any] = {"SCEAU_OIDC_ISSUER": issuer, "SCEAU_OIDC_AUDIENCE": AUDIENCE, **settings}
-        with service(place / "data", port=port, SCEAU_CONSOLE_CLIENT=client.setting, **told) as (address, key):
+        variables: dict[str, Any] = {"SCEAU_OIDC_ISSUER": issuer, "SCEAU_OIDC_AUDIENCE": AUDIENCE, **settings}
+        with service(place / "data", port=port, SCEAU_CONSOLE_CLIENT=client.setting, **variables) as (address, key):
             with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as api:
                 for login, name in STAFF.items():
                     identity = {"issuer": issuer, "subject": SUBJECTS[login]}

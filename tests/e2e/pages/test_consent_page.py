@@ -22,7 +22,7 @@ def tab(browser, operator):
     with_nothing = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
     page = with_nothing.new_page()
     complaints, hosts = [], set()
-    page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
     yield page
     assert [each for each in complaints if "responded with a status of 404" not in each] == []
@@ -103,8 +103,8 @@ def test_control_of_the_comparison_of_buttons(page, operator):
 def test_hash_recomputed_in_the_browser(page, browser, operator, lang):
     """What the browser shows gives, by the recipe of docs/consent-page.md, the hash that is recorded."""
     page.goto(operator.link(f"hash-{lang}", ADS, lang=lang))
-    said = [" ".join(each.evaluate(SAID).split()) for each in page.locator("[data-said]").all()]
-    digest = hashlib.sha256(unicodedata.normalize("NFC", "\n".join(said)).encode()).hexdigest()
+    answers = [" ".join(each.evaluate(SAID).split()) for each in page.locator("[data-said]").all()]
+    digest = hashlib.sha256(unicodedata.normalize("NFC", "\n".join(answers)).encode()).hexdigest()
     assert page.get_attribute("section", "data-text-sha256") == digest
     in_page = page.evaluate("""async () => {
         const said = [...document.querySelectorAll("[data-said]")];
@@ -121,7 +121,7 @@ def test_hash_recomputed_in_the_browser(page, browser, operator, lang):
     assert in_page == digest
     press(page, ADS, "accept")
     kept = operator.client.get(f"/v1/presented-texts/{digest}").json()["text"]
-    assert kept.split("\n") == said
+    assert kept.split("\n") == answers
 
 
 def test_sent_twice(browser, operator):
@@ -165,8 +165,8 @@ def test_a_scanner_that_follows_links_changes_nothing(page, operator):
             if not anchor.startswith("http"):
                 page.goto(address.partition("?")[0] + (anchor if anchor[0] in "?#" else ""))
     assert operator.decision("scanner") == (False, "no_consent")
-    found = operator.ok("/v1/consents/search", {"subject": {"type": "user", "id": "scanner"}})
-    assert found["items"] == []
+    consents = operator.ok("/v1/consents/search", {"subject": {"type": "user", "id": "scanner"}})
+    assert consents["items"] == []
 
 
 def test_control_of_the_checker(browser, operator, axe):
@@ -174,9 +174,9 @@ def test_control_of_the_checker(browser, operator, axe):
     page = opened(browser, operator, "ask", 390, "fr", reduced_motion="reduce")
     page.evaluate("document.querySelector('button').textContent = ''")
     page.evaluate("document.querySelector('h1').style.color = '#ddd'")
-    found = " ".join(findings(page, axe))
-    assert "button-name" in found
-    assert "color-contrast" in found
+    violations = " ".join(findings(page, axe))
+    assert "button-name" in violations
+    assert "color-contrast" in violations
     page.context.close()
 
 

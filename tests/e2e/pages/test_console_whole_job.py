@@ -29,54 +29,54 @@ class Hands:
         """Use one of them."""
         self.by, self.acts = by, 0
 
-    def press(self, found: Locator) -> None:
+    def press(self, control: Locator) -> None:
         """Press a link, a button, a box, or what unfolds."""
         self.acts += 1
         if self.by == "mouse":
-            found.click()
+            control.click()
             return
-        self._reach(found)
-        is_box = found.evaluate("element => element.type === 'checkbox'")
-        found.page.keyboard.press("Space" if is_box else "Enter")
+        self._reach(control)
+        is_box = control.evaluate("element => element.type === 'checkbox'")
+        control.page.keyboard.press("Space" if is_box else "Enter")
 
-    def write(self, found: Locator, text: str) -> None:
+    def write(self, control: Locator, text: str) -> None:
         """Fill in a field."""
         self.acts += 1
-        if self.by == "mouse" and found.get_attribute("type") != "date":
-            found.click()
+        if self.by == "mouse" and control.get_attribute("type") != "date":
+            control.click()
         elif self.by == "mouse":
-            found.focus()  # a click would go to the part of the date that it hits
+            control.focus()  # a click would go to the part of the date that it hits
         else:
-            self._reach(found)
-        if found.get_attribute("type") == "date":
+            self._reach(control)
+        if control.get_attribute("type") == "date":
             year, month, day = text.split("-")
-            found.page.keyboard.type(f"{day}{month}{year}")  # as a browser in British English takes it
+            control.page.keyboard.type(f"{day}{month}{year}")  # as a browser in British English takes it
         else:
-            found.page.keyboard.press("ControlOrMeta+A")
-            found.page.keyboard.insert_text(text)
+            control.page.keyboard.press("ControlOrMeta+A")
+            control.page.keyboard.insert_text(text)
 
-    def choose(self, found: Locator, value: str) -> None:
+    def choose(self, control: Locator, value: str) -> None:
         """Take one of several."""
         self.acts += 1
         if self.by == "mouse":
-            found.select_option(value)
+            control.select_option(value)
             return
-        self._reach(found)
-        label = found.locator(f'option[value="{value}"]').inner_text()
-        found.page.keyboard.type(label[:12])  # a list goes to what is typed
-        assert found.input_value() == value
+        self._reach(control)
+        label = control.locator(f'option[value="{value}"]').inner_text()
+        control.page.keyboard.type(label[:12])  # a list goes to what is typed
+        assert control.input_value() == value
 
     @staticmethod
-    def _reach(found: Locator) -> None:
+    def _reach(control: Locator) -> None:
         """Go on with Tab from where the focus is until it is there, and is seen there."""
-        found.wait_for()
-        wanted = found.element_handle()
+        control.wait_for()
+        wanted = control.element_handle()
         for _ in range(150):
-            found.page.keyboard.press("Tab")
-            if found.page.evaluate("wanted => document.activeElement === wanted", wanted):
-                assert found.evaluate("element => getComputedStyle(element).outlineStyle") != "none"
+            control.page.keyboard.press("Tab")
+            if control.page.evaluate("wanted => document.activeElement === wanted", wanted):
+                assert control.evaluate("element => getComputedStyle(element).outlineStyle") != "none"
                 return
-        raise AssertionError(f"no Tab leads to {found}")
+        raise AssertionError(f"no Tab leads to {control}")
 
 
 class Desk:
@@ -158,10 +158,10 @@ class Desk:
 
     def file(self, press: Locator, folder: Path) -> Path:
         """A file that a link or a button gives."""
-        with self.page.expect_download() as found:
+        with self.page.expect_download() as download:
             self.hands.press(press)
-        target = folder / found.value.suggested_filename
-        found.value.save_as(target)
+        target = folder / download.value.suggested_filename
+        download.value.save_as(target)
         return target
 
 
@@ -219,10 +219,10 @@ def test_the_issuer_lets_in_again_until_it_is_left_too(browser, staff):
     ada.hands.press(ada.page.get_by_role("link", name=SIGN_IN))
     ada.page.wait_for_url("**/console?lang=en")
     assert ada.there.acts == AT_THE_ISSUER
-    asked = ada.leave()
-    asked.get_by_role("link", name="Cancel").click()
-    assert "Signing in did not succeed." in asked.inner_text("[role=alert]")
-    for page in (asked, ada.page):
+    there = ada.leave()
+    there.get_by_role("link", name="Cancel").click()
+    assert "Signing in did not succeed." in there.inner_text("[role=alert]")
+    for page in (there, ada.page):
         page.context.close()
 
 
@@ -269,12 +269,12 @@ def _approve(bob: Desk) -> None:
     assert bob.send(form, "Approve") == "Approved."
 
 
-def _answer(person: Page, hands: Hands, link: str, told: str) -> None:
+def _answer(person: Page, hands: Hands, link: str, outcome: str) -> None:
     """The person opens the link, reads and accepts."""
     person.goto(link)
     hands.press(person.locator("section[data-processing=ads-mail] button[value=accept]"))
     person.wait_for_selector("#answers")
-    assert told in person.inner_text("main")
+    assert outcome in person.inner_text("main")
 
 
 def _change(ada: Desk) -> None:
@@ -290,8 +290,8 @@ def _change(ada: Desk) -> None:
     ada.fill(ada.page, reason="Offers are chosen too.")
     ada.hands.press(ada.page.get_by_role("button", name="See what this would change"))
     ada.page.wait_for_selector(".shown-page, [role=alert]")
-    told = ada.page.inner_text("main")
-    assert "every consent in force would end" in told, told
+    text = ada.page.inner_text("main")
+    assert "every consent in force would end" in text, text
     assert "another person has to approve it" in ada.send(ada.page, "Propose a version")
 
 

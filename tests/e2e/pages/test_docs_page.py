@@ -26,7 +26,7 @@ class DocsPage:
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
         self.page = browser.new_page(viewport={"width": width, "height": 900})
-        self.page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
+        self.page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
         self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
@@ -46,11 +46,11 @@ class DocsPage:
         """The block of one operation, opened."""
         shown = re.compile(rf"^{re.escape(path)}$")
         path_cell = self.page.locator(".opblock-summary-path", has_text=shown)
-        found = self.page.locator(f".opblock-{method.lower()}", has=path_cell).first
-        if "is-open" not in (found.get_attribute("class") or ""):
-            found.locator(".opblock-summary-control").click()
-        found.locator("button.execute").wait_for()
-        return found
+        operation = self.page.locator(f".opblock-{method.lower()}", has=path_cell).first
+        if "is-open" not in (operation.get_attribute("class") or ""):
+            operation.locator(".opblock-summary-control").click()
+        operation.locator("button.execute").wait_for()
+        return operation
 
     def choose(self, method: str, path: str, example: str):
         """Take one of the examples that an operation offers."""
@@ -108,11 +108,11 @@ def test_two_persons_do_the_job_from_the_page(browser, tmp_path):
     """As the page's first lines say: a key for each; one registers, the other approves; then a consent decides."""
     with service(tmp_path / "data", SCEAU_REGISTER_APPROVAL="two") as (address, first):
         docs = DocsPage(browser, address, 1280)
-        told = docs.page.locator(".information-container").inner_text()
+        text = docs.page.locator(".information-container").inner_text()
         docs.authorize(first)
         keys = {}
         for who in ("one who proposes", "one who approves"):
-            assert who in told
+            assert who in text
             docs.choose("POST", "/v1/keys", who)
             status, made = docs.execute("POST", "/v1/keys")
             assert (status, made["kind"]) == (201, "person")
@@ -134,8 +134,8 @@ def test_two_persons_do_the_job_from_the_page(browser, tmp_path):
 
 def test_the_first_operation_stands_on_the_first_screen(docs):
     """Authorize, and the first operation, are seen without scrolling at a desktop's size; everything is a link away."""
-    for found in (docs.page.locator(".auth-wrapper > .authorize"), docs.page.locator(".opblock").first):
-        box = found.bounding_box()
+    for part in (docs.page.locator(".auth-wrapper > .authorize"), docs.page.locator(".opblock").first):
+        box = part.bounding_box()
         assert box["y"] + box["height"] <= 900
     docs.page.click("nav >> text=Everything")
     docs.page.wait_for_selector(".opblock")

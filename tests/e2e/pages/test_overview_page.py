@@ -51,5 +51,5 @@ def test_it_is_saved_without_scripts(phone, overview, tmp_path):
         phone.click("a[href*='receipt=json']")
     assert saved.value.suggested_filename.startswith("my-data-")
     saved.value.save_as(tmp_path / "mine.json")
-    told = json.loads((tmp_path / "mine.json").read_text())
-    assert [each["kind"] for each in told["events"]] == ["granted", "refused", "granted", "withdrawn"]
+    export = json.loads((tmp_path / "mine.json").read_text())
+    assert [each["kind"] for each in export["events"]] == ["granted", "refused", "granted", "withdrawn"]

@@ -32,8 +32,8 @@ def _saved(browser, operator, link, place):
     page = context.new_page()
     page.goto(link)
     press(page, ADS, "accept")
-    (given,) = operator.ok("/v1/consents/search", {"subject": subject(PERSON)})["items"]
-    proof = f"/v1/consents/{given['id']}/proof"
+    (consent,) = operator.ok("/v1/consents/search", {"subject": subject(PERSON)})["items"]
+    proof = f"/v1/consents/{consent['id']}/proof"
     eventually(lambda: operator.client.get(proof).status_code == 200)
     with page.expect_download() as saved:
         page.click("a[href*='receipt=signed']")
@@ -55,13 +55,13 @@ def test_a_saved_receipt_verifies_a_year_later_with_the_verifier_file_alone(brow
         operator.client.close()
     (alone / "verify.py").write_text(_sceau("verify", "--script"))
     data.rename(tmp_path / "gone")
-    given = [part for each in keys for part in ("--key", each)]
-    words = [sys.executable, "-I", "verify.py", "receipt.jwt", *given]
+    options = [part for each in keys for part in ("--key", each)]
+    words = [sys.executable, "-I", "verify.py", "receipt.jwt", *options]
     today = subprocess.run(words, capture_output=True, text=True, check=False, cwd=alone, env={})
     assert (today.returncode, "the entry stands in the log" in today.stdout) == (INCOMPLETE, True), today.stderr
     assert PERSON not in (alone / "receipt.jwt").read_text()
     monkeypatch.chdir(alone)
-    monkeypatch.setattr(sys, "argv", ["verify.py", "receipt.jwt", *given])
+    monkeypatch.setattr(sys, "argv", ["verify.py", "receipt.jwt", *options])
     with time_machine.travel(datetime.now(UTC) + timedelta(days=366)), pytest.raises(SystemExit) as ended:
         runpy.run_path("verify.py", run_name="__main__")
     assert (ended.value.code, capsys.readouterr().out) == (INCOMPLETE, today.stdout)

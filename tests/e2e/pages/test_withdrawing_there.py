@@ -114,10 +114,10 @@ def test_receipts_are_one_page_on_paper(page, operator, tmp_path):
     with page.expect_download() as saved:
         page.click("a[href$='receipt=html']")
     saved.value.save_as(tmp_path / "own.html")
-    (given,) = operator.ok("/v1/consents/search", {"subject": subject(name)})["items"]
+    (consent,) = operator.ok("/v1/consents/search", {"subject": subject(name)})["items"]
     headers = {"Accept": "text/html", "Accept-Language": "fr"}
     (tmp_path / "record.html").write_text(
-        operator.client.get(f"/v1/consents/{given['id']}/receipt", headers=headers).text
+        operator.client.get(f"/v1/consents/{consent['id']}/receipt", headers=headers).text
     )
     for each in ("own", "record"):
         page.goto(f"file://{tmp_path}/{each}.html")

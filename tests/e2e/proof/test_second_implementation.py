@@ -54,8 +54,8 @@ class Deployment:
         self.prefix = f"{sceau.address}/proof/v1"
         self.api.register("ads-mail")
         items = [grant(f"person{number}@example.fr", "ads-mail") for number in range(PEOPLE)]
-        told = self.api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
-        self.consents = [each["answer"]["id"] for each in told]
+        consents = self.api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
+        self.consents = [each["answer"]["id"] for each in consents]
         self.append()
         self.log_key, self.receipt_key = self.command("key").split("\n")[:2]
 
@@ -96,12 +96,12 @@ def test_the_other_implementation_believes_our_head(deployment, second):
 def test_the_other_implementation_finds_our_entries(deployment, second, tmp_path):
     """An entry stands where our proof says, by the tiles that we serve; a changed one, or another place, does not."""
     for consent in (deployment.consents[0], deployment.consents[-1]):
-        told = deployment.api.ok("GET", f"/v1/consents/{consent}/proof")
-        index = LogProof.parse(told["proof"]).index
+        proof = deployment.api.ok("GET", f"/v1/consents/{consent}/proof")
+        index = LogProof.parse(proof["proof"]).index
         for name, content, at, wanted in (
-            ("leaf", told["entry"], index, True),
-            ("changed", told["entry"].replace("consent", "Consent"), index, False),
-            ("moved", told["entry"], index - 1, False),
+            ("leaf", proof["entry"], index, True),
+            ("changed", proof["entry"].replace("consent", "Consent"), index, False),
+            ("moved", proof["entry"], index - 1, False),
         ):
             (tmp_path / name).write_text(content)
             words = ("--leaf", tmp_path / name, "--index", at, "--tiles", deployment.prefix)
@@ -200,15 +200,15 @@ def verifiers(tmp_path_factory):
     (place / "verify.mjs").write_text(_JOSE)
     python = make_environment(place / "python", DEBIAN, LOCK)
 
-    def said(line, receipt, key):
-        given = json.dumps({"receipt": receipt, "key": key})
-        done = subprocess.run(line, input=given, capture_output=True, text=True, check=False, cwd=place)
+    def verdict(line, receipt, key):
+        message = json.dumps({"receipt": receipt, "key": key})
+        done = subprocess.run(line, input=message, capture_output=True, text=True, check=False, cwd=place)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     return {
-        "jose": lambda *given: said(["node", "verify.mjs"], *given),
-        "jwcrypto": lambda *given: said([str(python), "-c", _JWCRYPTO], *given),
+        "jose": lambda *message: verdict(["node", "verify.mjs"], *message),
+        "jwcrypto": lambda *message: verdict([str(python), "-c", _JWCRYPTO], *message),
     }
 
 

@@ -38,7 +38,7 @@ def serve(place, nodes) -> Iterator[Callable[..., Service]]:
     started: list[Service] = []
 
     def start(*, without: str | None = None, **settings: str) -> Service:
-        given = {
+        variables = {
             "SCEAU_DATABASE_URL": dsn("sceau_app", nodes),
             "SCEAU_DATABASE_OWNER_URL": dsn("sceau_owner", nodes),
             "SCEAU_DATABASE_TIMEOUT": "PT1S",
@@ -48,9 +48,9 @@ def serve(place, nodes) -> Iterator[Callable[..., Service]]:
         }
         command = COMMAND
         if without is not None:
-            given["UNPROVEN"] = without
+            variables["UNPROVEN"] = without
             command = (sys.executable, "-m", "tests.e2e.replication.unproven")
-        service = Service(place / f"service{len(started)}.log", given, command=command).wait_until_it_listens()
+        service = Service(place / f"service{len(started)}.log", variables, command=command).wait_until_it_listens()
         started.append(service)
         return service
 

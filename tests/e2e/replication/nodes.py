@@ -61,7 +61,7 @@ class Node:
 
     def start(self, **settings: str) -> None:
         """Start it, and wait until it answers."""
-        given = {
+        values = {
             **QUICK,
             **COPYING,
             **self.settings,
@@ -69,7 +69,7 @@ class Node:
             "listen_addresses": "127.0.0.1",
             **settings,
         }
-        options = [part for name, value in given.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in values.items() for part in ("-c", f"{name}={value}")]
         options += ["-c", f"unix_socket_directories={self.data}"]
         self.process = self._popen("postgres", "-D", str(self.data), *options)
         eventually(self._answers)

@@ -48,10 +48,10 @@ def _decision(service, user, processing="ads-mail"):
 
 def _refused(address, **settings):
     """What `sceau serve` says when it does not start on that database."""
-    given = {"SCEAU_DATABASE_URL": address, "SCEAU_DATABASE_TIMEOUT": "PT2S", "SCEAU_JOBS": "false", **settings}
+    variables = {"SCEAU_DATABASE_URL": address, "SCEAU_DATABASE_TIMEOUT": "PT2S", "SCEAU_JOBS": "false", **settings}
     done = subprocess.run(
         [*COMMAND, "serve", "--port", str(free_port())],
-        env=environment(**given),
+        env=environment(**variables),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -62,8 +62,8 @@ def _refused(address, **settings):
     return done.stderr
 
 
-def _unavailable(told):
-    return told == "urn:sceau:problem:evidence-unavailable"
+def _unavailable(answer):
+    return answer == "urn:sceau:problem:evidence-unavailable"
 
 
 def test_without_its_standby_a_primary_is_not_believed(pair, synchronous):
@@ -118,9 +118,9 @@ def test_a_commit_that_was_not_replicated_is_not_answered(pair, synchronous, wit
     standby.freeze()
     try:
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(service.call, "POST", "/v1/withdrawals", withdrawal("alice"))
-            eventually(lambda: primary.sql(cancel) and asked.done())
-        answer = asked.result()
+            withdrawing = pool.submit(service.call, "POST", "/v1/withdrawals", withdrawal("alice"))
+            eventually(lambda: primary.sql(cancel) and withdrawing.done())
+        answer = withdrawing.result()
     finally:
         standby.thaw()
     assert answer.status_code == status
@@ -136,9 +136,9 @@ def test_a_standby_that_is_given_up_ends_writes(pair, synchronous):
     service = synchronous()
     primary.set("synchronous_standby_names", "")
     eventually(lambda: service.call("GET", NEEDS_CONSENT).status_code == 503)
-    said = service.call("POST", "/v1/withdrawals", withdrawal("bob"))
-    assert said.status_code == 503
-    for answer in (said, service.call("GET", NEEDS_CONSENT)):
+    withdrawn = service.call("POST", "/v1/withdrawals", withdrawal("bob"))
+    assert withdrawn.status_code == 503
+    for answer in (withdrawn, service.call("GET", NEEDS_CONSENT)):
         assert "synchronous standby" in answer.json()["detail"]
     eventually(lambda: _unavailable(_decision(service, "alice")))
     assert _decision(service, "alice", "filter") is True
@@ -146,14 +146,14 @@ def test_a_standby_that_is_given_up_ends_writes(pair, synchronous):
 
 def test_it_does_not_start_without_a_standby(nodes):
     """A service that is to have a standby and has none says so and ends."""
-    said = _refused(dsn("sceau_app", nodes), SCEAU_DURABILITY="synchronous")
-    assert "synchronous_standby_names" in said
+    refusal = _refused(dsn("sceau_app", nodes), SCEAU_DURABILITY="synchronous")
+    assert "synchronous_standby_names" in refusal
 
 
 def test_it_does_not_start_on_a_standby(nodes):
     """A DSN that leads to a standby alone is refused, and called what it is."""
-    said = _refused(nodes[1].url("sceau_app"))
-    assert "is a standby, which takes no writes: name the primary in SCEAU_DATABASE_URL" in said
+    refusal = _refused(nodes[1].url("sceau_app"))
+    assert "is a standby, which takes no writes: name the primary in SCEAU_DATABASE_URL" in refusal
 
 
 @pytest.mark.parametrize("first", [0, 1])

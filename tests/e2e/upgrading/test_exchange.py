@@ -61,8 +61,8 @@ def held_while(server, act):
     def watch():
         with psycopg.connect(server.embedded.url(role="postgres", database="sceau"), autocommit=True) as connection:
             while not done.wait(0.005):
-                (found,) = connection.execute(LOCKS).fetchone() or (None,)
-                longest[0] = max(longest[0], float(found or 0.0))
+                (age,) = connection.execute(LOCKS).fetchone() or (None,)
+                longest[0] = max(longest[0], float(age or 0.0))
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -81,18 +81,18 @@ def test_processes_are_exchanged_under_load(place, server):
             before.ok("POST", "/v1/processings", processing)
         with Living([before]).going_on() as people:
             people.wait_for(LIVES)
-            held = held_while(server, lambda: migrate_again(server))
+            locks = held_while(server, lambda: migrate_again(server))
             people.wait_for(LIVES)
             with serving(server, place / "after.log") as after:
                 for each in ([before, after], [after], [before]):  # side by side, the new one alone, and back
                     people.exchange(each)
                     people.wait_for(LIVES)
     load = people.load
-    print(f"{load.lives} lives; locks held for {held:.3f} s; refused: {load.refused()}")
+    print(f"{load.lives} lives; locks held for {locks:.3f} s; refused: {load.refused()}")
     assert load.wrong == []
     assert {status for _, status in load.refused()} <= {503}
     assert not any(kind == "ask exempt" for kind, _ in load.refused())
-    assert held < LOCK_TIMEOUT
+    assert locks < LOCK_TIMEOUT
 
 
 def test_the_watch_sees_a_lock_that_is_held(server):

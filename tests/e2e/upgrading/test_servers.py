@@ -29,9 +29,9 @@ ROLE_SETTINGS = {
 def binaries_of(version: int) -> Path:
     """The programs of a PostgreSQL: of the wheel that brings 16 and 18, or of Debian's package."""
     wheel = find_binaries(None).parent.parent
-    found = {16: wheel / "pginstall" / "bin", 18: wheel / "pginstall18" / "bin"}
-    if version in found:
-        return found[version]
+    folders = {16: wheel / "pginstall" / "bin", 18: wheel / "pginstall18" / "bin"}
+    if version in folders:
+        return folders[version]
     programs = Path("/usr/lib/postgresql/17/bin")
     provide_servers({"postgresql-17": str(programs / "postgres")}, "PostgreSQL 17")
     return programs

@@ -52,8 +52,8 @@ class Prometheus:
 
     def series(self, query: str) -> list[Any]:
         """What a query finds now."""
-        found: list[Any] = self.ask("query", query=query)["result"]
-        return found
+        result: list[Any] = self.ask("query", query=query)["result"]
+        return result
 
 
 @contextmanager

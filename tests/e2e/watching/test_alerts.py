@@ -46,11 +46,11 @@ def test_an_alert_that_does_not_fire_is_seen(tmp_path):
 def unexplained(text: str) -> set[str]:
     """The alerts of which a runbook has no paragraph with all that belongs in it."""
     sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", text, re.DOTALL | re.MULTILINE))
-    whole = re.compile(r"[A-Z].+\*\*Look at\.\*\* .+\*\*Do\.\*\* ", re.DOTALL)
+    runbook = re.compile(r"[A-Z].+\*\*Look at\.\*\* .+\*\*Do\.\*\* ", re.DOTALL)
     return {
         name
         for name, rule in alerts().items()
-        if whole.match(sections.get(name, "")) is None
+        if runbook.match(sections.get(name, "")) is None
         or rule["annotations"]["runbook_url"] != f"docs/runbook.md#{name.lower()}"
     }
 

@@ -45,8 +45,8 @@ def _busy(service: Service) -> None:
 def _ask(service: Service) -> bool:
     """A grant, two questions and a withdrawal."""
     service.ok("POST", "/v1/consents", grant("alice", "ads"))
-    for asked in ("ads", "filter"):
-        service.ok("POST", "/access/v1/evaluation", question("alice", asked))
+    for name in ("ads", "filter"):
+        service.ok("POST", "/access/v1/evaluation", question("alice", name))
     service.ok("POST", "/v1/withdrawals", {"subject": subject("alice"), "processing": "ads"})
     return True
 
@@ -101,9 +101,9 @@ def test_a_query_of_a_metric_that_is_gone_finds_nothing(prometheus):
 
 def test_each_metric_of_an_alert_exists(prometheus):
     """Every metric that an alert or the dashboard names is told by the service."""
-    known = set(prometheus.ask("label/__name__/values"))
+    metrics = set(prometheus.ask("label/__name__/values"))
     wanted = metrics_of(rule["expr"] for rule in alerts().values()) | metrics_of(iter(queries().values()))
-    assert wanted - known == ONLY_ON_LOSS
+    assert wanted - metrics == ONLY_ON_LOSS
 
 
 def test_the_rules_are_evaluated_and_nothing_is_amiss(prometheus):
