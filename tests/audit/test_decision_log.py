@@ -23,9 +23,9 @@ from tests.support.people import people
 def logged(api, number=1, **wanted):
     """The decisions that match, once there are so many of them."""
     for _ in range(100):
-        found = api.ok("POST", "/v1/decisions/search", wanted)["items"]
-        if len(found) >= number:
-            return found
+        items = api.ok("POST", "/v1/decisions/search", wanted)["items"]
+        if len(items) >= number:
+            return items
         time.sleep(0.05)
     return api.ok("POST", "/v1/decisions/search", wanted)["items"]
 
@@ -274,8 +274,8 @@ def test_a_missing_day_is_made(database):
         with psycopg.connect(database.owner_url, autocommit=True) as owner:
             for days in (0, 1):
                 owner.execute(f"DROP TABLE decision_segment_{datetime.now(UTC) + timedelta(days=days):%Y%m%d}")
-        asked = {api.evaluate(name, "ads")["context"]["id"] for name in ("bob", "alice")}
-        eventually(lambda: {str(each.id) for each in logged_rows(database)} == asked)
+        body = {api.evaluate(name, "ads")["context"]["id"] for name in ("bob", "alice")}
+        eventually(lambda: {str(each.id) for each in logged_rows(database)} == body)
         assert _log_of(api).counts.dropped == 0
 
 
@@ -497,8 +497,8 @@ def test_of_somebody_unknown_nothing_is_found(database):
         eventually(lambda: len(logged_rows(database)) == 4)
         for name in ("bob", "nobody-ever-heard-of"):
             assert api.ok("POST", "/v1/decisions/search", {"subject": subject(name)})["items"] == []
-            told = api.ok("POST", "/v1/subjects/exports", {"subject": subject(name)})
-            assert told["decisions_by_day"] == []
+            body = api.ok("POST", "/v1/subjects/exports", {"subject": subject(name)})
+            assert body["decisions_by_day"] == []
 
 
 def _written_once(api, database, monkeypatch, first):

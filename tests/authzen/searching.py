@@ -9,15 +9,15 @@ MANY = [f"user-{number:02}" for number in range(12)]
 
 def subjects(pdp, action="ads", kind="user", page=None, **properties):
     """One page of a subject search; `elements` and `automated` are the action's, the rest the resource's."""
-    asked = question("ignored", action, **properties)
-    asked["subject"] = {"type": kind}
-    return pdp.ok("POST", SUBJECTS, asked if page is None else {**asked, "page": page})
+    body = question("ignored", action, **properties)
+    body["subject"] = {"type": kind}
+    return pdp.ok("POST", SUBJECTS, body if page is None else {**body, "page": page})
 
 
 def actions(pdp, name, page=None, **properties):
     """One page of an action search."""
-    asked = {"subject": subject(name), "resource": {**HANDLE, "properties": properties}}
-    return pdp.ok("POST", ACTIONS, asked if page is None else {**asked, "page": page})
+    body = {"subject": subject(name), "resource": {**HANDLE, "properties": properties}}
+    return pdp.ok("POST", ACTIONS, body if page is None else {**body, "page": page})
 
 
 def ids(answer):

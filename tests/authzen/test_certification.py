@@ -181,10 +181,10 @@ def test_discovery(pdp):
     """The metadata names each endpoint under the public address; resource search is neither named nor there."""
     answer = pdp.client.get("/.well-known/authzen-configuration")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
-    told = answer.json()
+    body = answer.json()
     base = "https://pdp.example.org"
-    assert told["policy_decision_point"] == base
-    assert {name: value for name, value in told.items() if name.endswith("_endpoint")} == {
+    assert body["policy_decision_point"] == base
+    assert {name: value for name, value in body.items() if name.endswith("_endpoint")} == {
         "access_evaluation_endpoint": base + ONE,
         "access_evaluations_endpoint": base + MANY,
         "search_subject_endpoint": base + SUBJECTS,

@@ -72,43 +72,43 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_section_8_2_a_token_is_good_for_the_query_that_it_came_from(pdp, change):
     """With a token, whatever else was asked must be as it was: a change is a 400."""
-    asked = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE, "page": {"limit": 1}}
-    token = pdp.ok("POST", SUBJECTS, asked)["page"]["next_token"]
-    same = {**asked, "page": {"limit": 1, "token": token}}
+    body = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE, "page": {"limit": 1}}
+    token = pdp.ok("POST", SUBJECTS, body)["page"]["next_token"]
+    same = {**body, "page": {"limit": 1, "token": token}}
     assert len(pdp.ok("POST", SUBJECTS, same)["results"]) == 1  # the control
-    changed = {**asked, **change, "page": {"limit": 1, **change.get("page", {}), "token": token}}
+    changed = {**body, **change, "page": {"limit": 1, **change.get("page", {}), "token": token}}
     assert refused(pdp, SUBJECTS, changed)[0] in {"page.token", "page.limit"}
 
 
 def test_section_8_2_a_token_is_good_for_the_caller_that_it_was_given_to(pdp):
     """Another caller, and the other search, cannot go on with it."""
-    asked = {"subject": subject("user-00"), "action": {"name": "ads"}, "resource": HANDLE, "page": {"limit": 1}}
-    token = pdp.ok("POST", ACTIONS, asked)["page"]["next_token"]
-    asked["page"] = {"limit": 1, "token": token}
-    assert pdp.ok("POST", ACTIONS, asked)["results"] == [{"name": "spam"}]
+    body = {"subject": subject("user-00"), "action": {"name": "ads"}, "resource": HANDLE, "page": {"limit": 1}}
+    token = pdp.ok("POST", ACTIONS, body)["page"]["next_token"]
+    body["page"] = {"limit": 1, "token": token}
+    assert pdp.ok("POST", ACTIONS, body)["results"] == [{"name": "spam"}]
     other = pdp.with_key(pdp.new_key("decisions:search"))
-    assert refused(other, ACTIONS, asked) == ["page.token"]
-    assert refused(pdp, SUBJECTS, asked) == ["page.token"]
+    assert refused(other, ACTIONS, body) == ["page.token"]
+    assert refused(pdp, SUBJECTS, body) == ["page.token"]
 
 
 def test_section_8_2_what_a_search_ignores_may_change(pdp):
     """The subject's id in a subject search, the action in an action search, and the order of members are no query."""
-    asked = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE}
-    token = pdp.ok("POST", SUBJECTS, {**asked, "page": {"limit": 1}})["page"]["next_token"]
+    body = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE}
+    token = pdp.ok("POST", SUBJECTS, {**body, "page": {"limit": 1}})["page"]["next_token"]
     again = {"resource": HANDLE, "page": {"token": token}, "action": {"name": "ads"}}
     assert len(pdp.ok("POST", SUBJECTS, {**again, "subject": {"id": 5, "type": "user"}})["results"]) == 1
-    asked = {"subject": subject("user-00"), "resource": HANDLE}
-    token = pdp.ok("POST", ACTIONS, {**asked, "page": {"limit": 1}})["page"]["next_token"]
-    asked = {**asked, "action": {"name": "other"}, "page": {"token": token}}
-    assert pdp.ok("POST", ACTIONS, asked)["results"] == [{"name": "spam"}]
+    body = {"subject": subject("user-00"), "resource": HANDLE}
+    token = pdp.ok("POST", ACTIONS, {**body, "page": {"limit": 1}})["page"]["next_token"]
+    body = {**body, "action": {"name": "other"}, "page": {"token": token}}
+    assert pdp.ok("POST", ACTIONS, body)["results"] == [{"name": "spam"}]
 
 
 @pytest.mark.parametrize("token", ["x", "AAAA", "A" * 60, "é", "x" * 600, 5, None, [], {}])
 def test_section_8_2_a_token_that_nobody_was_given_is_a_400(pdp, token):
     """Made-up tokens, and what is no token at all, are refused by name."""
-    asked = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE, "page": {"token": token}}
-    assert refused(pdp, SUBJECTS, asked) == ["page.token"]
-    assert refused(pdp, ACTIONS, {**asked, "subject": subject("alice")}) == ["page.token"]
+    body = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE, "page": {"token": token}}
+    assert refused(pdp, SUBJECTS, body) == ["page.token"]
+    assert refused(pdp, ACTIONS, {**body, "subject": subject("alice")}) == ["page.token"]
 
 
 def test_section_8_2_1_a_limit_may_be_left_out_with_a_token(pdp):
@@ -121,15 +121,15 @@ def test_section_8_2_1_a_limit_may_be_left_out_with_a_token(pdp):
 @pytest.mark.parametrize("limit", [-1, 1.5, 10.0, "10", True, None, []])
 def test_section_8_2_1_a_limit_is_a_non_negative_integer(pdp, limit):
     """Anything else is a 400 that names it."""
-    asked = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE, "page": {"limit": limit}}
-    assert refused(pdp, SUBJECTS, asked) == ["page.limit"]
+    body = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE, "page": {"limit": limit}}
+    assert refused(pdp, SUBJECTS, body) == ["page.limit"]
 
 
 @pytest.mark.parametrize("page", [None, [], "x", 5])
 def test_section_8_2_1_a_page_is_an_object(pdp, page):
     """Anything else is a 400 that names it."""
-    asked = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE, "page": page}
-    assert refused(pdp, SUBJECTS, asked) == ["page"]
+    body = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE, "page": page}
+    assert refused(pdp, SUBJECTS, body) == ["page"]
 
 
 def test_section_8_2_1_a_limit_beyond_the_largest_page_is_taken_for_it(pdp):

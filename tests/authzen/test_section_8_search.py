@@ -101,34 +101,34 @@ def test_section_8_3_page_is_the_first_member(pdp):
 @pytest.mark.parametrize("missing", ["subject", "action", "resource"])
 def test_section_8_4_1_subject_action_and_resource_are_required(pdp, missing):
     """A subject search that lacks one of them is a 400 that names it."""
-    asked = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE}
-    del asked[missing]
-    assert refused(pdp, SUBJECTS, asked) == [missing]
+    body = {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE}
+    del body[missing]
+    assert refused(pdp, SUBJECTS, body) == [missing]
 
 
 def test_section_8_4_1_the_type_is_required_and_an_id_ignored(pdp):
     """The subject has a type; whatever its id is, it is not looked at."""
-    asked: dict[str, Any] = {"subject": {"id": "user-00"}, "action": {"name": "ads"}, "resource": HANDLE}
-    assert refused(pdp, SUBJECTS, asked) == ["subject.type"]
+    body: dict[str, Any] = {"subject": {"id": "user-00"}, "action": {"name": "ads"}, "resource": HANDLE}
+    assert refused(pdp, SUBJECTS, body) == ["subject.type"]
     for identifier in ("user-00", "nobody", "", 5, None, {"a": 1}):
-        asked["subject"] = {"type": "user", "id": identifier}
-        assert sorted(ids(pdp.ok("POST", SUBJECTS, asked))) == MANY
+        body["subject"] = {"type": "user", "id": identifier}
+        assert sorted(ids(pdp.ok("POST", SUBJECTS, body))) == MANY
 
 
 @pytest.mark.parametrize("missing", ["subject", "resource"])
 def test_section_8_6_1_subject_and_resource_are_required(pdp, missing):
     """An action search that lacks one of them is a 400 that names it; the subject needs its id."""
-    asked = {"subject": subject("user-00"), "resource": HANDLE}
-    without = {name: value for name, value in asked.items() if name != missing}
+    body = {"subject": subject("user-00"), "resource": HANDLE}
+    without = {name: value for name, value in body.items() if name != missing}
     assert refused(pdp, ACTIONS, without) == [missing]
-    assert refused(pdp, ACTIONS, {**asked, "subject": {"type": "user"}}) == ["subject.id"]
+    assert refused(pdp, ACTIONS, {**body, "subject": {"type": "user"}}) == ["subject.id"]
 
 
 @pytest.mark.parametrize("action", [{"name": "training"}, {"name": 5}, "x", None, []])
 def test_section_8_6_1_an_action_is_ignored(pdp, action):
     """Whatever an action search says of an action, it is not looked at."""
-    asked = {"subject": subject("user-05"), "resource": HANDLE, "action": action}
-    assert names(pdp.ok("POST", ACTIONS, asked)) == ["ads", "spam"]
+    body = {"subject": subject("user-05"), "resource": HANDLE, "action": action}
+    assert names(pdp.ok("POST", ACTIONS, body)) == ["ads", "spam"]
 
 
 def test_section_8_4_unknown_types_and_ids_find_nothing(pdp):
@@ -150,17 +150,17 @@ def test_section_8_5_resource_search_is_not_offered(pdp):
 
 def test_section_10_1_2_who_may_search(pdp):
     """Without a key 401; without the scope 403; a processing out of the caller's reach is 403, or not found."""
-    asked = {"subject": subject("user-00"), "action": {"name": "ads"}, "resource": HANDLE}
+    body = {"subject": subject("user-00"), "action": {"name": "ads"}, "resource": HANDLE}
     evaluator = pdp.with_key(pdp.new_key("decisions:evaluate"))
     limited = pdp.with_key(pdp.new_key("decisions:search", processings=["spam", "training"]))
     for path in (SUBJECTS, ACTIONS):
-        assert pdp.with_key(None).call("POST", path, asked).status_code == 401
-        answer = evaluator.call("POST", path, asked)
+        assert pdp.with_key(None).call("POST", path, body).status_code == 401
+        answer = evaluator.call("POST", path, body)
         assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:scope-missing")
-    answer = limited.call("POST", SUBJECTS, asked)
+    answer = limited.call("POST", SUBJECTS, body)
     assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:processing-not-allowed")
-    asked["action"] = {"name": "nowhere"}
-    assert limited.call("POST", SUBJECTS, asked).status_code == 403
+    body["action"] = {"name": "nowhere"}
+    assert limited.call("POST", SUBJECTS, body).status_code == 403
     assert names(actions(limited, "user-00", participants=[])) == ["spam", "training"]
 
 

@@ -18,14 +18,14 @@ HOSTILE = [
 
 def test_section_9_1_1_every_endpoint_is_named_under_the_public_address(shared):
     """The identifier and the endpoints that there are, each made of SCEAU_PUBLIC_URL; no member has no value."""
-    told = shared.with_key(None).ok("GET", WELL_KNOWN)
-    assert told == {
+    body = shared.with_key(None).ok("GET", WELL_KNOWN)
+    assert body == {
         "policy_decision_point": BASE,
         "access_evaluation_endpoint": f"{BASE}/access/v1/evaluation",
         "access_evaluations_endpoint": f"{BASE}/access/v1/evaluations",
         "search_subject_endpoint": f"{BASE}/access/v1/search/subject",
         "search_action_endpoint": f"{BASE}/access/v1/search/action",
-        "capabilities": told["capabilities"],
+        "capabilities": body["capabilities"],
     }
 
 
@@ -38,8 +38,8 @@ def test_section_9_1_1_every_endpoint_named_exists(shared):
 
 def test_section_9_1_2_capabilities_are_urns(shared):
     """`capabilities` is a list of URNs, each once, of what is offered beyond the specification."""
-    told = shared.ok("GET", WELL_KNOWN)["capabilities"]
-    assert told == ["urn:sceau:capability:decision-token", "urn:sceau:capability:text-plain"]
+    body = shared.ok("GET", WELL_KNOWN)["capabilities"]
+    assert body == ["urn:sceau:capability:decision-token", "urn:sceau:capability:text-plain"]
 
 
 @pytest.mark.parametrize("headers", HOSTILE)
@@ -79,10 +79,10 @@ def test_section_9_2_2_the_answer_is_json_that_may_be_kept(shared):
 def test_section_9_2_the_well_known_part_stands_between_host_and_path():
     """A public address with a path has its metadata at the address that clients make of it, and names itself so."""
     with new_database() as database, running(database, public_url="https://mail.example.fr/consent/sceau/") as api:
-        told = api.ok("GET", f"{WELL_KNOWN}/consent/sceau")
-        assert told["policy_decision_point"] == "https://mail.example.fr/consent/sceau"
-        assert told["search_action_endpoint"] == "https://mail.example.fr/consent/sceau/access/v1/search/action"
-        assert api.ok("GET", WELL_KNOWN) == told
+        body = api.ok("GET", f"{WELL_KNOWN}/consent/sceau")
+        assert body["policy_decision_point"] == "https://mail.example.fr/consent/sceau"
+        assert body["search_action_endpoint"] == "https://mail.example.fr/consent/sceau/access/v1/search/action"
+        assert api.ok("GET", WELL_KNOWN) == body
         assert api.call("GET", f"{WELL_KNOWN}/other").status_code == 404
 
 

@@ -36,17 +36,17 @@ def test_section_4_the_version_stands_in_each_path(pdp):
 
 def test_section_5_1_an_id_is_scoped_to_its_type(pdp):
     """The same id of another type is somebody else."""
-    asked = question("alice", "ads")
-    assert pdp.ok("POST", ONE, asked)["decision"] is True
-    asked["subject"]["type"] = "mxid"
-    assert pdp.ok("POST", ONE, asked)["context"]["reason"] == "no_consent"
+    body = question("alice", "ads")
+    assert pdp.ok("POST", ONE, body)["decision"] is True
+    body["subject"]["type"] = "mxid"
+    assert pdp.ok("POST", ONE, body)["context"]["reason"] == "no_consent"
 
 
 def test_section_5_2_any_type_of_resource_is_a_correspondence(pdp):
     """The resource's type and id are the caller's own: they change nothing."""
     for kind, identifier in (("record", "record-1"), ("book", "978-0593383322"), ("x", "é")):
-        asked = {**question("alice", "ads"), "resource": {"type": kind, "id": identifier}}
-        assert pdp.ok("POST", ONE, asked)["decision"] is True
+        body = {**question("alice", "ads"), "resource": {"type": kind, "id": identifier}}
+        assert pdp.ok("POST", ONE, body)["decision"] is True
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_section_5_2_any_type_of_resource_is_a_correspondence(pdp):
 )
 def test_section_5_1_1_properties_may_have_any_value(pdp, value):
     """Properties that Sceau does not know, of whatever type, are accepted with each entity, and change nothing."""
-    asked = question("alice", "ads")
-    asked["subject"]["properties"] = {"own": value}
-    asked["action"]["properties"]["own"] = value
-    asked["resource"]["properties"]["own"] = value
-    asked["context"] = {"own": value}
-    assert pdp.ok("POST", ONE, asked)["decision"] is True
+    body = question("alice", "ads")
+    body["subject"]["properties"] = {"own": value}
+    body["action"]["properties"]["own"] = value
+    body["resource"]["properties"]["own"] = value
+    body["context"] = {"own": value}
+    assert pdp.ok("POST", ONE, body)["decision"] is True
 
 
 @pytest.mark.parametrize("name", ["alice", "bob"])

@@ -58,12 +58,12 @@ def test_a_registered_identity_is_let_in(shared, provider):
     """A token of an identity that was registered opens what was registered for it, on every way in."""
     made = _register(shared, provider, "ada", kind="person")
     assert made.status_code == 201
-    told = made.json()
-    assert told["identity"] == {"issuer": provider.url, "subject": "ada"}
-    assert (told["kind"], told["keys"], "key" in told) == ("person", [], False)
+    body = made.json()
+    assert body["identity"] == {"issuer": provider.url, "subject": "ada"}
+    assert (body["kind"], body["keys"], "key" in body) == ("person", [], False)
     assert _statuses(shared, provider.token("ada")) == [200, 200, 200]
     assert shared.with_key(provider.token("ada")).call("GET", "/v1/keys").status_code == 403
-    assert shared.ok("GET", f"/v1/keys?id={told['id']}")["items"][0]["identity"] == told["identity"]
+    assert shared.ok("GET", f"/v1/keys?id={body['id']}")["items"][0]["identity"] == body["identity"]
 
 
 def test_nobody_is_let_in_by_a_token_alone(shared, provider):

@@ -95,8 +95,8 @@ def test_one_key_is_revoked_and_the_others_stay(shared, mailer):
     rotated = _rotate(shared, mailer).json()
     assert _works(shared, mailer["key"])
     for _ in range(2):
-        told = _end(shared, mailer, mailer).json()
-        assert ["revoked_at" in each for each in told["keys"]] == [True, False]
+        body = _end(shared, mailer, mailer).json()
+        assert ["revoked_at" in each for each in body["keys"]] == [True, False]
     assert not _works(shared, mailer["key"])
     assert _works(shared, rotated["key"])
 
@@ -112,8 +112,8 @@ def test_a_key_is_revoked_through_its_own_caller(shared, mailer):
 
 def test_a_key_ends_with_what_else_is_changed(shared, mailer):
     """A key ends and the name changes in one request; of a caller that is revoked, keys may be named still."""
-    told = _end(shared, mailer, mailer, name="changed").json()
-    assert (told["name"], "revoked_at" in told["keys"][0]) == ("changed", True)
+    body = _end(shared, mailer, mailer, name="changed").json()
+    assert (body["name"], "revoked_at" in body["keys"][0]) == ("changed", True)
     shared.ok("DELETE", f"/v1/keys/{mailer['id']}")
     assert _end(shared, mailer, mailer).status_code == 200
     assert _end(shared, mailer, mailer, name="again").status_code == 409

@@ -32,7 +32,7 @@ def test_good_settings_are_good():
 
 def test_every_kind_of_fault_is_told_at_once(tmp_path):
     """A wrong value, file or name, one that lacks another, one that is missing, a key of a wrong form: a line each."""
-    found = errors_of(
+    errors = errors_of(
         cache="perhaps",
         pool_size="9999",
         logo_file=str(tmp_path / "none"),
@@ -43,7 +43,7 @@ def test_every_kind_of_fault_is_told_at_once(tmp_path):
         pseudonym_key=None,
     )
     named = ["CACHE", "POOL_SIZE", "LOGO_FILE", "CASHE", "OIDC_AUDIENCE", "DURABILITY", "MASTER_KEY", "PSEUDONYM_KEY"]
-    assert sorted(line.split()[0].strip(":") for line in found) == sorted(f"SCEAU_{each}" for each in named)
+    assert sorted(line.split()[0].strip(":") for line in errors) == sorted(f"SCEAU_{each}" for each in named)
 
 
 @pytest.mark.parametrize("name", ["database_url", "pseudonym_key", "master_key", "durability", "register_approval"])
@@ -62,9 +62,9 @@ def test_a_setting_that_is_wrong_is_not_said_to_be_missing_too():
 def test_no_value_is_printed():
     """A key or a password that is wrong is not shown."""
     secret = "hunter2-is-no-key"
-    found = errors_of(master_key=secret, pseudonym_key=secret, database_url=f"mysql://a:{secret}@db/x", lease=secret)
-    assert len(found) == 4
-    assert secret not in "".join(found)
+    errors = errors_of(master_key=secret, pseudonym_key=secret, database_url=f"mysql://a:{secret}@db/x", lease=secret)
+    assert len(errors) == 4
+    assert secret not in "".join(errors)
 
 
 DSNS = ("DATABASE_URL", "DATABASE_OWNER_URL", "DIRECT_DATABASE_URL")
@@ -88,10 +88,10 @@ DSNS = ("DATABASE_URL", "DATABASE_OWNER_URL", "DIRECT_DATABASE_URL")
 )
 def test_a_dsn_that_libpq_reads_otherwise_is_refused(url):
     """Each DSN among the settings has a line that says how special characters are written, and quotes nothing of it."""
-    found = errors_of(**{each.lower(): url for each in DSNS})
-    assert sorted(line.split(" must be a URL")[0] for line in found) == sorted(f"SCEAU_{each}" for each in DSNS)
-    assert all("% as %25" in line for line in found)
-    assert "hunter2" not in "".join(found)
+    errors = errors_of(**{each.lower(): url for each in DSNS})
+    assert sorted(line.split(" must be a URL")[0] for line in errors) == sorted(f"SCEAU_{each}" for each in DSNS)
+    assert all("% as %25" in line for line in errors)
+    assert "hunter2" not in "".join(errors)
 
 
 @pytest.mark.parametrize("setting", DSNS)

@@ -28,26 +28,26 @@ def test_a_good_deployment_is_green_throughout(examined, primary):
     """With a standby in sync, archived WAL and a service that answers, every check is ok, and the exit status 0."""
     primary.sql("SELECT pg_switch_wal()")
     eventually(lambda: primary.sql("SELECT archived_count > 0 FROM pg_stat_archiver")[0][0])
-    status, found = examined()
-    assert (status, grades(found)) == (0, {check: {"ok"} for check in CHECKS})
-    assert found["durability"][0][1] == "synchronous: a standby has confirmed a COMMIT"
+    status, checks = examined()
+    assert (status, grades(checks)) == (0, {check: {"ok"} for check in CHECKS})
+    assert checks["durability"][0][1] == "synchronous: a standby has confirmed a COMMIT"
 
 
 def test_a_server_that_does_not_answer_is_told(examined):
     """Nothing listens for any DSN: one line names where, with the remedy; nothing of the database is said well."""
     away = f"postgresql://sceau_app@127.0.0.1:{free_port()}/sceau"
-    status, found = examined(database_url=away, database_owner_url=away)
-    assert (status, found["database"][0][0]) == (1, "wrong")
-    assert "nothing answers at 127.0.0.1" in found["database"][0][1]
-    assert "check SCEAU_DATABASE_URL" in found["database"][0][2]
-    assert "pooler" not in found
+    status, checks = examined(database_url=away, database_owner_url=away)
+    assert (status, checks["database"][0][0]) == (1, "wrong")
+    assert "nothing answers at 127.0.0.1" in checks["database"][0][1]
+    assert "check SCEAU_DATABASE_URL" in checks["database"][0][2]
+    assert "pooler" not in checks
 
 
 def test_a_standby_is_no_place_to_write(examined, pair):
     """A DSN that leads to a standby is told by name of the setting."""
-    status, found = examined(database_url=pair.standby.url("sceau_app"))
-    assert (status, found["database"][0][0]) == (1, "wrong")
-    assert "leads to a standby" in found["database"][0][1]
+    status, checks = examined(database_url=pair.standby.url("sceau_app"))
+    assert (status, checks["database"][0][0]) == (1, "wrong")
+    assert "leads to a standby" in checks["database"][0][1]
 
 
 @pytest.mark.parametrize(
@@ -73,11 +73,11 @@ def test_what_differs_is_named(examined, primary, done, undone, said):
     """A schema that is behind, or a right that the service's role should not have, or lacks; the line names it."""
     primary.sql(done)
     try:
-        status, found = examined()
+        status, checks = examined()
     finally:
         primary.sql(undone)
     about = "schema" if "schema" in said else "database rights"
-    wrong = [f"{line}: {remedy}" for grade, line, remedy in found[about] if grade == "wrong"]
+    wrong = [f"{line}: {remedy}" for grade, line, remedy in checks[about] if grade == "wrong"]
     assert (status, len(wrong)) == (1, 1)
     assert said in wrong[0]
 
@@ -87,23 +87,23 @@ def test_what_differs_is_named(examined, primary, done, undone, said):
 )
 def test_another_role_than_the_owner_is_told(examined, pair, role, said):
     """A role that owns no tables cannot migrate, and one that does not exist cannot log in."""
-    status, found = examined(database_owner_url=pair.primary.url(role))
-    (result,) = found["owner"]
+    status, checks = examined(database_owner_url=pair.primary.url(role))
+    (result,) = checks["owner"]
     assert (status, result[0]) == (1, "wrong")
     assert said in result[1]
 
 
 def test_an_owner_that_is_not_named_is_no_fault(examined):
     """The host of the service needs no DSN of the owner."""
-    status, found = examined(database_owner_url=None)
-    assert (status, found["owner"][0][0]) == (0, "ok")
+    status, checks = examined(database_owner_url=None)
+    assert (status, checks["owner"][0][0]) == (0, "ok")
 
 
 def test_a_server_that_is_too_old_is_told(examined, monkeypatch):
     """By its version, with the one that is needed."""
     monkeypatch.setattr("app.db.migrate.OLDEST_SERVER", 1_000)
-    status, found = examined()
-    assert (status, found["database"][0][0], "1000 or newer" in found["database"][0][2]) == (1, "wrong", True)
+    status, checks = examined()
+    assert (status, checks["database"][0][0], "1000 or newer" in checks["database"][0][2]) == (1, "wrong", True)
 
 
 @pytest.mark.parametrize(("minutes", "grade"), [(10, "wrong"), (-10, "wrong"), (0.1, "warning")])
@@ -115,11 +115,11 @@ def test_clocks_that_differ_are_told(examined, primary, minutes, grade):
     )
     primary.sql("ALTER ROLE sceau_app SET search_path = public, pg_catalog")
     try:
-        status, found = examined()
+        status, checks = examined()
     finally:
         primary.sql("ALTER ROLE sceau_app RESET search_path")
         primary.sql("DROP FUNCTION public.clock_timestamp()")
-    (result,) = found["clock"]
+    (result,) = checks["clock"]
     assert (status, result[0]) == (int(grade == "wrong"), grade)
     assert "differ by" in result[1]
 
@@ -141,11 +141,11 @@ def test_entries_of_the_future_are_counted(examined, primary):
             "SELECT now() + n * interval '1 day' FROM generate_series(0, 2) AS n"
         )
     try:
-        status, found = examined()
+        status, checks = examined()
     finally:
         for statement in ("DROP TABLE consent_event", "ALTER TABLE aside RENAME TO consent_event", "DROP TABLE kept"):
             primary.sql(statement)
-    (result,) = found["ledger's times"]
+    (result,) = checks["ledger's times"]
     assert (status, result[0]) == (1, "wrong")
     assert result[1].startswith("2 entries of the ledger are later")
 
@@ -158,10 +158,10 @@ def test_a_standby_that_confirms_nothing_is_told(examined, primary, names, said)
     """Without synchronous_standby_names the line says so; where the standby is away, that no COMMIT was confirmed."""
     primary.set("synchronous_standby_names", names)
     try:
-        status, found = examined()
+        status, checks = examined()
     finally:
         primary.set("synchronous_standby_names", "standby")
-    (result,) = found["durability"]
+    (result,) = checks["durability"]
     assert (status, result[0]) == (1, "wrong")
     assert said in result[1]
 
@@ -176,9 +176,9 @@ def test_wal_that_cannot_be_archived_is_told(examined, primary):
                 "SELECT last_failed_time > coalesce(last_archived_time, '-infinity') FROM pg_stat_archiver"
             )[0][0]
         )
-        status, found = examined()
+        status, checks = examined()
     finally:
         primary.set("archive_command", "/bin/true")
-    (result,) = found["WAL archive"]
+    (result,) = checks["WAL archive"]
     assert (status, result[0]) == (1, "wrong")
     assert "archiving failed last" in result[1]

@@ -45,9 +45,9 @@ def wrong_of(found, check):
 )  # fmt: skip
 def test_a_wrong_setting_is_told_by_its_check(examined, changed, check, said):
     """A key, a directory, an issuer or an address that is not right is wrong; its line names the setting."""
-    status, found = examined(**changed)
+    status, checks = examined(**changed)
     assert status == 1
-    assert any(said in line for line in wrong_of(found, check)), found[check]
+    assert any(said in line for line in wrong_of(checks, check)), checks[check]
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_a_wrong_setting_is_told_by_its_check(examined, changed, check, said):
 def test_what_is_not_this_deployment_is_told(examined, answer, said):
     """At the public address: a proxy that passes nothing on, another program, another deployment."""
     with answering(*answer) as url:
-        status, found = examined(public_url=url)
+        status, checks = examined(public_url=url)
     assert status == 1
-    assert said in wrong_of(found, "public URL")[0]
+    assert said in wrong_of(checks, "public URL")[0]
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_what_is_not_this_deployment_is_told(examined, answer, said):
 )
 def test_what_should_be_mended_is_a_warning(examined, changed, check, said):
     """No journal, no outage file, or an old master key that is not held: a warning with a remedy, and exit status 0."""
-    status, found = examined(**changed)
-    ((grade, line, remedy),) = found[check]
+    status, checks = examined(**changed)
+    ((grade, line, remedy),) = checks[check]
     assert (status, grade) == (0, "warning")
     assert said in line
     assert remedy
@@ -87,8 +87,8 @@ def test_what_should_be_mended_is_a_warning(examined, changed, check, said):
 def test_a_disk_that_is_nearly_full_is_a_warning(examined, monkeypatch):
     """Less room than 64 MiB is told, with how much is left."""
     monkeypatch.setattr("app.cli.checks.surroundings._LEAST_BYTES", 1 << 62)
-    _, found = examined()
-    assert {grade for grade, said, _ in found["disk"] if "MiB left" in said} == {"warning"}
+    _, checks = examined()
+    assert {grade for grade, said, _ in checks["disk"] if "MiB left" in said} == {"warning"}
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_a_receiver_that_could_not_be_sent_to_is_told(pair, examined, url, said)
         f"SELECT gen_random_uuid(), '{url}', false, 'active', now(), now(), id FROM caller LIMIT 1"
     )
     try:
-        status, found = examined()
+        status, checks = examined()
         allowed = examined(webhook_networks="10.1.0.0/16")[1]
     finally:
         pair.primary.sql("DELETE FROM webhook_endpoint")
     assert status == 1
-    (line,) = wrong_of(found, "webhooks")
+    (line,) = wrong_of(checks, "webhooks")
     assert said in line
     assert "hook" not in line.replace("webhooks", "")
     assert bool(wrong_of(allowed, "webhooks")) == ("10." not in url)
@@ -123,7 +123,7 @@ def test_a_database_that_was_set_back_is_told(pair, examined):
     pair.primary.sql("CREATE TABLE kept AS SELECT * FROM journal_note")
     pair.primary.sql("SET session_replication_role = replica; DELETE FROM journal_note")
     try:
-        status, found = examined()
+        status, checks = examined()
     finally:
         pair.primary.sql("SET session_replication_role = replica; INSERT INTO journal_note SELECT * FROM kept")
         pair.primary.sql("DROP TABLE kept")
@@ -131,14 +131,14 @@ def test_a_database_that_was_set_back_is_told(pair, examined):
             "POST", "/v1/proposals", {"kind": "restore", "lost": "Nothing: the notes are back."}
         )  # it may have looked meanwhile
     assert status == 1
-    assert "of the journal's last notes not held" in wrong_of(found, "restores")[0]
+    assert "of the journal's last notes not held" in wrong_of(checks, "restores")[0]
 
 
 def test_wrong_settings_are_all_told_and_nothing_else_is_looked_at(examined):
     """Two settings that are wrong are two lines."""
-    status, found = examined(cache="perhaps", pool_size="none")
-    assert (status, set(found)) == (1, {"settings"})
-    assert len(wrong_of(found, "settings")) == 2
+    status, checks = examined(cache="perhaps", pool_size="none")
+    assert (status, set(checks)) == (1, {"settings"})
+    assert len(wrong_of(checks, "settings")) == 2
 
 
 def test_nothing_secret_is_printed(pair, examined):

@@ -208,14 +208,14 @@ def test_entries_of_others_processings_are_not_shown(pip):
 def test_a_search_finds_who_only_ever_withdrew(pip):
     """A search says that a subject with a withdrawal alone is known, to callers that may see the withdrawal."""
     pip.withdraw("p", "stats")
-    asked = {"subject": subject("p")}
-    assert pip.ok("POST", "/v1/consents/search", asked) == {"items": [], "known": True}
-    assert pip.ok("POST", "/v1/consents/search", {**asked, "processing": "ads"})["known"] is False
+    body = {"subject": subject("p")}
+    assert pip.ok("POST", "/v1/consents/search", body) == {"items": [], "known": True}
+    assert pip.ok("POST", "/v1/consents/search", {**body, "processing": "ads"})["known"] is False
     limited = pip.with_key(pip.new_key("consents:read", processings=["ads"]))
-    assert limited.ok("POST", "/v1/consents/search", asked)["known"] is False
+    assert limited.ok("POST", "/v1/consents/search", body)["known"] is False
     assert "known" not in pip.ok("POST", "/v1/consents/search", {})
-    pip.ok("POST", "/v1/subjects/closures", asked)
-    assert pip.ok("POST", "/v1/consents/search", asked)["known"] is False
+    pip.ok("POST", "/v1/subjects/closures", body)
+    assert pip.ok("POST", "/v1/consents/search", body)["known"] is False
 
 
 def test_a_call_names_its_recording(pip):

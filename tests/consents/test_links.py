@@ -34,8 +34,8 @@ def test_no_identifier_is_in_the_address_and_no_token_in_the_database(api, datab
 
 def test_a_key_is_not_replayed(shared_register):
     """Under one Idempotency-Key two requests make two links, so that no secret is kept to be answered again."""
-    asked = {"subject": subject("twice"), "processings": ["ads-mail"], "authentication": "mailbox", "kind": "decide"}
-    sent = ("POST", "/v1/consent-links", asked, {"Idempotency-Key": "same"})
+    body = {"subject": subject("twice"), "processings": ["ads-mail"], "authentication": "mailbox", "kind": "decide"}
+    sent = ("POST", "/v1/consent-links", body, {"Idempotency-Key": "same"})
     assert shared_register.ok(*sent)["url"] != shared_register.ok(*sent)["url"]
 
 

@@ -101,8 +101,8 @@ def test_a_child_is_not_its_own_parent(api, name):
     who = {"parent": subject(name), "parent_checked_how": "declaration"}
     refused = api.call("POST", "/v1/consents", grant("ben", "own-parent", capacity={"given_by": "both", **who}))
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "capacity.parent")
-    asked = {"subject": subject("ben"), "processings": ["own-parent"], "authentication": "mailbox", "kind": "joint"}
-    assert api.call("POST", "/v1/consent-links", {**asked, **who}).status_code == 422
+    body = {"subject": subject("ben"), "processings": ["own-parent"], "authentication": "mailbox", "kind": "joint"}
+    assert api.call("POST", "/v1/consent-links", {**body, **who}).status_code == 422
 
 
 @pytest.mark.parametrize("again", ["import", "live route"])

@@ -23,12 +23,12 @@ def test_each_decision_has_an_id_of_its_own(pdp):
 
 def test_nothing_but_the_required_members_is_needed(pdp):
     """`properties` and `context` may all be left out."""
-    asked = {
+    body = {
         "subject": {"type": "user", "id": "alice"},
         "action": {"name": "ads"},
         "resource": {"type": "mail", "id": "1"},
     }
-    assert pdp.ok("POST", ONE, asked)["decision"] is True
+    assert pdp.ok("POST", ONE, body)["decision"] is True
 
 
 @pytest.mark.parametrize(("name", "word"), [("alice", "permit"), ("bob", "deny")])

@@ -10,16 +10,16 @@ ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
 
 def _question(*path_and_value):
     """A good question with one member replaced; no value removes it."""
-    asked = question(MARKED, "ads")
+    body = question(MARKED, "ads")
     path, value = path_and_value[:-1], path_and_value[-1]
-    inside = asked
+    inside = body
     for name in path[:-1]:
         inside = inside.setdefault(name, {})
     if value is ...:
         del inside[path[-1]]
     else:
         inside[path[-1]] = value
-    return json.dumps(asked).encode()
+    return json.dumps(body).encode()
 
 
 GOOD = json.dumps(question(MARKED, "ads"))

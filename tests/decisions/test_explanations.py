@@ -69,8 +69,8 @@ def test_no_other_partys_consents_are_told(audit, alice, bob):
     audit.register("training", purpose="service_improvement", party_mode="all_local_users")
     mine = audit.decide(alice, "training")
     audit.decide(bob, "training", "refused")
-    asked = question(alice, "training", participants=[{"id": bob, "local": True}])
-    explanation = audit.ok("POST", "/v1/explanations", asked)
+    body = question(alice, "training", participants=[{"id": bob, "local": True}])
+    explanation = audit.ok("POST", "/v1/explanations", body)
     assert explanation["context"]["reason"] == "other_party"
     assert [event["id"] for event in explanation["facts"]["events"]] == [mine["id"]]
 
@@ -92,23 +92,23 @@ def test_an_instant_within_context_is_refused(audit, name):
 @pytest.mark.parametrize("where", [(), ("subject",), ("action",), ("resource",)])
 def test_a_member_that_is_not_known_is_refused(audit, where):
     """An unknown member, such as a mistyped `at`, is a 400 that names it."""
-    asked = question("alice", "ads")
-    place = asked
+    body = question("alice", "ads")
+    place = body
     for name in where:
         place = place[name]
     place["as_of"] = wire(NOON)
-    refused = audit.call("POST", "/v1/explanations", asked)
+    refused = audit.call("POST", "/v1/explanations", body)
     named = [each["field"] for each in refused.json()["errors"]]
     assert (refused.status_code, named) == (400, [".".join([*where, "as_of"])])
 
 
 def test_what_authzen_leaves_open_stays_open(audit):
     """Properties of subject, action and resource and `context` take what a decision takes."""
-    asked = question("alice", "ads")
+    body = question("alice", "ads")
     for name in ("subject", "action", "resource"):
-        asked[name] = {**asked[name], "properties": {**asked[name].get("properties", {}), "department": "sales"}}
-    asked["context"] = {"as_of": wire(NOON)}
-    assert audit.ok("POST", "/v1/explanations", asked)["context"]["reason"] == "no_consent"
+        body[name] = {**body[name], "properties": {**body[name].get("properties", {}), "department": "sales"}}
+    body["context"] = {"as_of": wire(NOON)}
+    assert audit.ok("POST", "/v1/explanations", body)["context"]["reason"] == "no_consent"
 
 
 def test_participants_that_were_forgotten_are_told(audit, alice, bob):

@@ -93,6 +93,6 @@ def test_the_decisions_of_a_processing_follow_its_own_members(warm):
     for _ in range(12):
         assert warm.evaluate("alice", "ads-mail")["decision"] is True
         assert warm.reason("alice", "ads-male") == "unknown_processing"
-        asked = {**question("alice", "ads-mail"), "subject": subject("alice", "item")}
-        assert warm.ok("POST", "/access/v1/evaluation", asked)["context"]["reason"] == "no_consent"
+        body = {**question("alice", "ads-mail"), "subject": subject("alice", "item")}
+        assert warm.ok("POST", "/access/v1/evaluation", body)["context"]["reason"] == "no_consent"
         assert warm.reason("alice", "ads-mail", elements=["attachments"]) == "undeclared_element"

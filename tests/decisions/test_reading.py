@@ -83,10 +83,10 @@ def test_the_two_readers_agree_on_altered_texts(at, put):
 @given(st.permutations(list(USUAL)), st.permutations(["type", "id"]), st.permutations(["type", "id", "properties"]))
 def test_the_order_of_members_changes_nothing(members, of_subject, of_resource):
     """A body is the same question in whatever order its members stand."""
-    asked = {name: USUAL[name] for name in members}
-    asked["subject"] = {name: USUAL["subject"][name] for name in of_subject}
-    asked["resource"] = {name: USUAL["resource"][name] for name in of_resource}
-    assert read(json.dumps(asked).encode()) == second_reader.read(json.dumps(USUAL).encode(), REF)
+    body = {name: USUAL[name] for name in members}
+    body["subject"] = {name: USUAL["subject"][name] for name in of_subject}
+    body["resource"] = {name: USUAL["resource"][name] for name in of_resource}
+    assert read(json.dumps(body).encode()) == second_reader.read(json.dumps(USUAL).encode(), REF)
 
 
 @pytest.mark.parametrize("blanks", [(",", ":"), (", ", ": "), (" , ", " : "), (",\n", "\t:\r")])

@@ -52,9 +52,9 @@ def hashed(text):
 def test_a_permit_under_iv_carries_a_token_bound_to_all_that_it_says(pdp):
     """Issuer, caller, decision, processing, elements, user, correspondence, reason and deadlines are its claims."""
     before = int(time.time())
-    asked = question("alice", "ads", elements=["subject_line", "content"])
-    asked["resource"]["id"] = "poignée-1"
-    context = pdp.ok("POST", ONE, {**asked, **ASKS})["context"]
+    body = question("alice", "ads", elements=["subject_line", "content"])
+    body["resource"]["id"] = "poignée-1"
+    context = pdp.ok("POST", ONE, {**body, **ASKS})["context"]
     header, claims = verified(pdp, context["decision_token"])
     assert header.keys() == {"alg", "kid", "typ"}
     assert (header["alg"], header["typ"]) == ("EdDSA", "sceau-decision+jwt")

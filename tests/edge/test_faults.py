@@ -270,10 +270,10 @@ def test_what_the_edge_decides_is_in_the_log_under_the_id_that_it_told(service, 
     assert len(ids) == 20
 
     def logged():
-        found = service.api[0].ok(
+        items = service.api[0].ok(
             "POST", "/v1/decisions/search", {"subject": {"type": "user", "id": "alice"}, "processing": consented}
         )["items"]
-        return [each for each in found if each["caller"] == made["id"]]
+        return [each for each in items if each["caller"] == made["id"]]
 
     wait_until(lambda: len(logged()) >= 31)
     assert ids <= {each["id"] for each in logged()}

@@ -55,10 +55,10 @@ def _answers_without_its_database(service) -> None:
     )
     items = [{"action": {"name": name}} for name in ("filter", "ads-mail", "filter")]
     batch = service.call("POST", EVALUATIONS, {**question("alice", "filter"), "evaluations": items})
-    told = batch.json()["evaluations"]
-    assert [each["decision"] for each in told] == [True, False, True]
-    assert told[1]["context"]["error"]["status"] == 503
-    assert told[1]["context"]["reason"] == "evidence_unavailable"
+    body = batch.json()["evaluations"]
+    assert [each["decision"] for each in body] == [True, False, True]
+    assert body[1]["context"]["error"]["status"] == 503
+    assert body[1]["context"]["reason"] == "evidence_unavailable"
 
 
 def test_a_stopped_database(server, service):
@@ -149,11 +149,11 @@ def test_a_suspension_that_was_seen_binds_in_an_outage(server, serve, service):
     """In an outage, a processing of III that another replica suspended is not permitted by this one."""
     other = serve()
     other.ok("POST", "/v1/processings", processing("virus-scan", purpose="malware_detection"))
-    asked = question("alice", "virus-scan")
-    assert service.ok("POST", EVALUATION, asked)["decision"] is True
+    body = question("alice", "virus-scan")
+    assert service.ok("POST", EVALUATION, body)["decision"] is True
     other.ok("PATCH", "/v1/processings/virus-scan", {"status": "suspended"})
     with server.stopped():
-        answer = service.call("POST", EVALUATION, asked)
+        answer = service.call("POST", EVALUATION, body)
         assert answer.status_code == 503 or answer.json()["decision"] is False
         assert _decide(service, "filter").json()["decision"] is True
     recovers(service, "lea")

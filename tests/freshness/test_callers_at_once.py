@@ -35,8 +35,8 @@ async def _caller(world):
 
 
 async def _permitted(world, site, made):
-    asked = question(world.name, world.processing)
-    status, said = await site.call("POST", "/access/v1/evaluation", asked, authorization=f"Bearer {made['key']}")
+    body = question(world.name, world.processing)
+    status, said = await site.call("POST", "/access/v1/evaluation", body, authorization=f"Bearer {made['key']}")
     return status == 200 and said["decision"]
 
 

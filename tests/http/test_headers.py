@@ -94,10 +94,10 @@ def test_a_failure_carries_them(shared, monkeypatch):
 
 def test_the_hot_path_carries_the_same(shared):
     """A decision answered from memory has every header that one answered by the documented route has."""
-    asked = question("alice", "spam")
-    hot = [shared.call("POST", EVALUATION, asked) for _ in range(2)][-1]
-    plain = shared.call("POST", EVALUATION, asked, {"Accept": "text/plain"})
-    documented = shared.call("POST", EVALUATION, {**asked, "context": {"decision_token": True}})
+    body = question("alice", "spam")
+    hot = [shared.call("POST", EVALUATION, body) for _ in range(2)][-1]
+    plain = shared.call("POST", EVALUATION, body, {"Accept": "text/plain"})
+    documented = shared.call("POST", EVALUATION, {**body, "context": {"decision_token": True}})
     assert (hot.headers["content-type"], plain.text) == ("application/json", "permit")
     assert "decision_token" in documented.json()["context"]
     for answer in (hot, plain, documented):

@@ -84,9 +84,9 @@ def problem_of(answer):
     assert headers["content-type"] == "application/problem+json"
     assert {name.lower(): value.lower() for name, value in SECURITY_HEADERS.items()}.items() <= headers.items()
     assert "server" not in headers
-    told = json.loads(body)
-    assert f" {told['status']} " in first
-    return told["status"], told["type"].rpartition(":")[2]
+    document = json.loads(body)
+    assert f" {document['status']} " in first
+    return document["status"], document["type"].rpartition(":")[2]
 
 
 @pytest.mark.parametrize(

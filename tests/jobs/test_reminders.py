@@ -70,8 +70,8 @@ def test_whoever_declined_is_not_reminded(due, database):
     refused = api.call("POST", "/v1/consent-links", {**LINK, "consent": declined["consent"]})
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:sceau:problem:solicitation-paused")
     assert api.reason("alice", "ads") == "consent_in_force"
-    asked = {**LINK, "consent": declined["consent"], **BY_PERSON}
-    assert api.ok("POST", "/v1/consent-links", asked)["processings"] == ["ads"]
+    body = {**LINK, "consent": declined["consent"], **BY_PERSON}
+    assert api.ok("POST", "/v1/consent-links", body)["processings"] == ["ads"]
     with psycopg.connect(database.owner_url) as owner:
         told = owner.execute("SELECT count(*) FROM outbox WHERE type = 'fr.sceau.consent.renewal_declined'").fetchone()
     assert told == (1,)

@@ -58,8 +58,8 @@ def test_each_notice_and_the_expiry_are_flagged_once(ads, sweep, flags, clock):
         clock.at = utc(at)
         assert (sweep(), sweep()) == (said, {}), at
     assert flags() == [("due", 60), ("due", 30), ("due", 7), ("expired", 0)]
-    told = ads.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})["renewal_flags"]
-    assert [(each["processing"], each["kind"], each["notice"]) for each in told] == [
+    body = ads.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})["renewal_flags"]
+    assert [(each["processing"], each["kind"], each["notice"]) for each in body] == [
         ("ads", kind, notice) for kind, notice in flags()
     ]
     assert flags(OUTBOX) == [
@@ -219,8 +219,8 @@ def test_a_retirement_closes_nothing_that_had_ended(ads, sweep, flags, clock):
     clock.at = utc("2027-06-16T12:00:00Z")
     ads.ok("PATCH", "/v1/processings/ads", {"status": "retired"})
     assert (sweep(), sweep()) == ({"expired": 1, "closed": 1}, {})
-    found = ads.ok("POST", "/v1/consents/search", {"processing": "ads"})["items"]
-    assert sorted(each["state"] for each in found) == ["closed", "expired", "expired", "invalid"]
+    items = ads.ok("POST", "/v1/consents/search", {"processing": "ads"})["items"]
+    assert sorted(each["state"] for each in items) == ["closed", "expired", "expired", "invalid"]
 
 
 def test_a_notice_longer_than_the_consent_is_left_out(clocked, sweep, flags, clock):

@@ -12,8 +12,8 @@ from tests.support.two_persons import add, other_words
 
 def events(api, name, identifier):
     """Every ledger event of a person about a processing that they decided on, in order."""
-    found = api.ok("POST", "/v1/consents/search", {"subject": subject(name), "processing": identifier})["items"]
-    return api.ok("GET", f"/v1/consents/{found[0]['id']}/history")["items"] if found else []
+    items = api.ok("POST", "/v1/consents/search", {"subject": subject(name), "processing": identifier})["items"]
+    return api.ok("GET", f"/v1/consents/{items[0]['id']}/history")["items"] if items else []
 
 
 @pytest.fixture

@@ -143,13 +143,13 @@ def test_states_agree_with_the_api(filled, database, clock, counting):
             clock.at = utc(at)
             count(database, clock, policy)
             text = Visitor(api).sign_in().text("consents")
-            found = api.ok("POST", "/v1/consents/search", {"page": {"limit": 500}})["items"]
+            items = api.ok("POST", "/v1/consents/search", {"page": {"limit": 500}})["items"]
             for identifier in ("ads", "stats"):
                 part = text.partition("ads")[2]
                 part = part.partition("stats")[2 if identifier == "stats" else 0]
                 told = {state: STATES[state][Language.EN] for state in State}
                 of_api = {
-                    label: sum(each["processing"] == identifier and each["state"] == state for each in found)
+                    label: sum(each["processing"] == identifier and each["state"] == state for each in items)
                     for state, label in told.items()
                 }
                 shown = numbers(part, *told.values())

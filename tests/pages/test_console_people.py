@@ -115,8 +115,8 @@ def test_file_and_receipt(served, dpo):
     page = found(dpo, "vera@example.fr")
     file = dpo.open("/console/person/export")
     assert file.headers["content-disposition"] == 'attachment; filename="data.jsonld"'
-    asked = {"subject": {"type": "user", "id": "vera@example.fr"}}
-    assert {*json.loads(file.html)} == {*served.ok("POST", "/v1/subjects/exports", asked)}
+    body = {"subject": {"type": "user", "id": "vera@example.fr"}}
+    assert {*json.loads(file.html)} == {*served.ok("POST", "/v1/subjects/exports", body)}
     address = re.search(r'href="(/console/person/receipts/[\w-]+)', page.html)
     assert address is not None
     assert "ads-mail" in dpo.open(address[1]).html
@@ -128,8 +128,8 @@ def test_reading_is_recorded(served, lent, dpo):
     found(dpo, "walt@example.fr")
     entry = next(each for each in reversed(trail(lent)) if each["act"] == "subject.read")
     assert entry["way"] == "page"
-    asked = {"subject": {"type": "user", "id": "walt@example.fr"}}
-    assert "subject.read" in [each["act"] for each in served.ok("POST", "/v1/subjects/exports", asked)["looked_at"]]
+    body = {"subject": {"type": "user", "id": "walt@example.fr"}}
+    assert "subject.read" in [each["act"] for each in served.ok("POST", "/v1/subjects/exports", body)["looked_at"]]
 
 
 def test_the_id_stands_in_no_address_and_no_log(served, dpo, capfd):

@@ -130,8 +130,8 @@ def test_the_next_holder_of_the_id_has_a_page_of_their_own(api):
     api.ok("POST", "/v1/subjects/closures", {"subject": subject("fay")})
     api.clock.at += timedelta(minutes=1)
     api.decide("fay", "stats")
-    told = api.client.get(f"{overview_link(api, 'fay')}?receipt=json").json()
-    assert [each["processing"] for each in told["events"]] == ["stats"]
+    body = api.client.get(f"{overview_link(api, 'fay')}?receipt=json").json()
+    assert [each["processing"] for each in body["events"]] == ["stats"]
     assert api.client.get(before).status_code == 410
 
 

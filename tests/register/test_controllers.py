@@ -80,8 +80,8 @@ def test_renaming_is_not_another_controller(pap):
     made = pap.register("of-renamed", controller=None, controllers=["renamed"])
     assert made["controller"] == "renamed SA"
     pap.decide("alice", "of-renamed")
-    told = pap.ok("PUT", "/v1/controllers/renamed", {"legal_name": "Nouveau nom SA"})
-    assert [each["number"] for each in told["versions"]] == [1, 2]
+    body = pap.ok("PUT", "/v1/controllers/renamed", {"legal_name": "Nouveau nom SA"})
+    assert [each["number"] for each in body["versions"]] == [1, 2]
     assert pap.ok("GET", "/v1/processings/of-renamed")["controller"] == "Nouveau nom SA"
     assert pap.reason("alice", "of-renamed") == "consent_in_force"
     assert pap.call("PUT", "/v1/controllers/nobody", {"legal_name": "x"}).status_code == 404
@@ -108,8 +108,8 @@ def test_another_set_of_controllers_is_material(pap):
     assert refusal(add(pap, "joint", controller="Autre SA")) == (422, "controllers")
     both = {"controller": None, "controllers": ["joint-b", "joint-a"]}
     assert refusal(add(pap, "joint", **both)) == (422, "controllers")
-    told = add(pap, "joint", **both, material=True).json()
-    assert (told["controller"], told["controllers"]) == ("joint-b SA", ["joint-b", "joint-a"])
+    body = add(pap, "joint", **both, material=True).json()
+    assert (body["controller"], body["controllers"]) == ("joint-b SA", ["joint-b", "joint-a"])
     assert pap.reason("alice", "joint") == "consent_superseded"
     assert add(pap, "joint", controller=None, controllers=["joint-a", "joint-b"]).status_code == 201
 

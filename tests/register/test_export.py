@@ -84,9 +84,9 @@ def test_a_row_for_each_processing_in_the_order_of_the_model(written):
 
 def test_the_same_as_json_ld(written):
     """The export as JSON-LD is a record of processing activities in terms of DPV."""
-    told = json.loads(written("--format", "json-ld", "--language", "en"))
-    assert told["@type"] == "dpv:ROPA"
-    ads = told["dpv:hasProcess"][0]
+    document = json.loads(written("--format", "json-ld", "--language", "en"))
+    assert document["@type"] == "dpv:ROPA"
+    ads = document["dpv:hasProcess"][0]
     assert (ads["dct:identifier"], ads["dct:title"], ads["dct:hasVersion"]) == ("ads", "Targeted advertising", 2)
     assert (ads["dpv:hasPurpose"], ads["dpv:hasLegalBasis"]) == ("dpv:Advertising", "eu-gdpr:A6-1-a")
     assert ads["transfers"] == [{"country": "US", "safeguards": "standard contractual clauses"}]

@@ -80,9 +80,9 @@ def test_another_person_puts_it_in_force(ada, bob, clock):
     """Approved by another person, a processing permits from then on; before that instant it is still denied."""
     ada.register("in-force", purpose="sorting")
     clock.at += timedelta(hours=1)
-    told = rule(bob, "in-force", 1).json()
-    assert (told["status"], told.get("proposed_version")) == ("active", None)
-    assert [each["status"] for each in told["status_changes"]] == ["proposed", "active"]
+    body = rule(bob, "in-force", 1).json()
+    assert (body["status"], body.get("proposed_version")) == ("active", None)
+    assert [each["status"] for each in body["status_changes"]] == ["proposed", "active"]
     assert ada.reason("alice", "in-force") == "exempt"
     assert states(ada, "in-force") == [(1, "approved")]
 
@@ -158,12 +158,12 @@ def test_a_weaker_party_mode_waits(ada, bob, clock):
     rule(bob, "weaker", 1)
     clock.at += timedelta(seconds=1)
     ada.decide("alice", "weaker")
-    told = add(ada, "weaker", party_mode="user_only", material=True).json()
-    assert (told["version"]["party_mode"], told["proposed_version"], told["versions"]) == ("all_local_users", 2, 1)
+    body = add(ada, "weaker", party_mode="user_only", material=True).json()
+    assert (body["version"]["party_mode"], body["proposed_version"], body["versions"]) == ("all_local_users", 2, 1)
     assert ada.reason("alice", "weaker", participants=[]) == "consent_in_force"
     clock.at += timedelta(hours=1)
-    told = rule(bob, "weaker", 2).json()
-    assert (told["version"]["number"], told["version"]["effective_from"]) == (2, wire(clock.at))
+    body = rule(bob, "weaker", 2).json()
+    assert (body["version"]["number"], body["version"]["effective_from"]) == (2, wire(clock.at))
     assert ada.reason("alice", "weaker") == "consent_superseded"
 
 
@@ -173,8 +173,8 @@ def test_a_version_to_come_keeps_its_instant(ada, bob, clock):
     rule(bob, "to-come", 1)
     later = wire(clock.at + timedelta(days=3))
     add(ada, "to-come", party_mode="user_only", material=True, effective_from=later)
-    told = rule(bob, "to-come", 2).json()
-    assert (told["version"]["number"], told["versions"]) == (1, 2)
+    body = rule(bob, "to-come", 2).json()
+    assert (body["version"]["number"], body["versions"]) == (1, 2)
     assert ada.ok("GET", "/v1/processings/to-come/versions")["items"][1]["effective_from"] == later
     clock.at += timedelta(days=3)
     assert ada.ok("GET", "/v1/processings/to-come")["version"]["number"] == 2

@@ -34,8 +34,8 @@ def test_a_new_processing_waits(ada):
 
 def test_a_wider_version_waits(ada):
     """A wider version waits for approval, and the version before stays in force."""
-    told = add(ada, "ads", party_mode="user_only", material=True, retention="P1Y").json()
-    assert (told["version"]["number"], told["proposed_version"]) == (1, 2)
+    body = add(ada, "ads", party_mode="user_only", material=True, retention="P1Y").json()
+    assert (body["version"]["number"], body["proposed_version"]) == (1, 2)
 
 
 @pytest.mark.parametrize(

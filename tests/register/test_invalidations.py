@@ -68,8 +68,8 @@ def test_what_rests_on_an_invalidated_text_permits_no_more(api, clock):
     api.decide("bob", "texts", evidence={"language": "en"})
     assert api.reason("alice", "texts") == api.reason("bob", "texts") == "consent_in_force"
     clock.at += timedelta(hours=1)
-    told = invalidate(api, "texts", text=hash_of(notice_of("texts")["fr"]).upper()).json()
-    assert told["text"] == hash_of(notice_of("texts")["fr"])
+    body = invalidate(api, "texts", text=hash_of(notice_of("texts")["fr"]).upper()).json()
+    assert body["text"] == hash_of(notice_of("texts")["fr"])
     assert (api.reason("alice", "texts"), api.reason("bob", "texts")) == ("consent_invalid", "consent_in_force")
     assert (state(api, "alice", "texts"), state(api, "bob", "texts")) == ("invalidated", "in_force")
 
@@ -115,8 +115,8 @@ def test_an_explanation_knows_since_when(api, clock):
     for hours, reason in ((1, "consent_in_force"), (3, "consent_invalid")):
         at = written(start + timedelta(hours=hours))
         for known in ({}, {"known_at": at}):
-            told = api.ok("POST", "/v1/explanations", {**question("alice", "explained"), "at": at, **known})
-            assert told["context"]["reason"] == reason, (hours, known)
+            body = api.ok("POST", "/v1/explanations", {**question("alice", "explained"), "at": at, **known})
+            assert body["context"]["reason"] == reason, (hours, known)
 
 
 def test_an_invalidation_said_again_is_the_same(place):

@@ -45,8 +45,8 @@ class Place:
         """Which questions about its people are permitted now, asked in one batch."""
         asked = [(who, what) for who in PEOPLE for what in ("ads", "off", "new", "more", "other")]
         questions = [question(self.named(who), self.named(what)) for who, what in asked]
-        told = self.api.ok("POST", "/access/v1/evaluations", {"evaluations": questions})["evaluations"]
-        return {each for each, answer in zip(asked, told, strict=True) if answer["decision"]}
+        body = self.api.ok("POST", "/access/v1/evaluations", {"evaluations": questions})["evaluations"]
+        return {each for each, answer in zip(asked, body, strict=True) if answer["decision"]}
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,12 @@ def refusal(answer):
 def test_a_processing_is_in_force_at_once(pap):
     """A registered processing has version 1, is active and told with the paragraph that governs it."""
     answer = pap.call("POST", "/v1/processings", processing("new"))
-    told = answer.json()
+    body = answer.json()
     assert answer.status_code == 201
-    assert (told["status"], told["version"]["number"], told["versions"]) == ("active", 1, 1)
-    assert (told["registered_at"], told["version"]["effective_from"]) == (wire(NOON), wire(NOON))
-    assert told["paragraph"] == "L32-3 IV"
-    assert pap.ok("GET", "/v1/processings/new") == told
+    assert (body["status"], body["version"]["number"], body["versions"]) == ("active", 1, 1)
+    assert (body["registered_at"], body["version"]["effective_from"]) == (wire(NOON), wire(NOON))
+    assert body["paragraph"] == "L32-3 IV"
+    assert pap.ok("GET", "/v1/processings/new") == body
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_a_version_comes_now_or_later(pap, shared_clock):
     pap.register("planned")
     past = wire(NOON - timedelta(minutes=1, microseconds=1))
     assert refusal(add(pap, "planned", effective_from=past)) == (422, "invalid-version", "effective_from")
-    told = add(pap, "planned", effective_from="2026-07-01T00:00:00Z").json()
-    assert (told["version"]["number"], told["versions"]) == (1, 2)
+    body = add(pap, "planned", effective_from="2026-07-01T00:00:00Z").json()
+    assert (body["version"]["number"], body["versions"]) == (1, 2)
     assert len(pap.ok("GET", "/v1/processings/planned/versions")["items"]) == 2
     shared_clock.at = utc("2026-07-01T00:00:00Z")
     assert pap.ok("GET", "/v1/processings/planned")["version"]["number"] == 2

@@ -103,22 +103,22 @@ def test_the_permits_that_relied_on_it_are_listed(place, monkeypatch):
     auditor = logged.with_key(logged.new_key("audit:read"))
     whole = relied_on(auditor, "listed")
     assert not {"next_cursor", "looked_back_to"} & whole.keys()
-    found = whole["items"]
-    assert [each["decision"] for each in found] == [True, True, True]
-    assert [each["at"] for each in found] == sorted((each["at"] for each in found), reverse=True)
+    items = whole["items"]
+    assert [each["decision"] for each in items] == [True, True, True]
+    assert [each["at"] for each in items] == sorted((each["at"] for each in items), reverse=True)
     first = relied_on(auditor, "listed", page={"limit": 2})
     rest = relied_on(auditor, "listed", page={"limit": 2, "cursor": first["next_cursor"]})
-    assert [*first["items"], *rest["items"]] == found
+    assert [*first["items"], *rest["items"]] == items
     monkeypatch.setattr("app.audit.log_reading.PAGE_SECONDS", -1.0)
     empty = relied_on(auditor, "listed")  # no time to look at anything: there is more
     assert (empty["items"], "next_cursor" in empty) == ([], True)
-    assert utc(empty["looked_back_to"]) >= utc(found[0]["at"]) - timedelta(milliseconds=1)
+    assert utc(empty["looked_back_to"]) >= utc(items[0]["at"]) - timedelta(milliseconds=1)
     monkeypatch.undo()
-    assert relied_on(auditor, "listed", page={"cursor": empty["next_cursor"]})["items"] == found
+    assert relied_on(auditor, "listed", page={"cursor": empty["next_cursor"]})["items"] == items
     assert "alice" not in str(whole)
     searched = auditor.ok("POST", "/v1/decisions/search", {"processing": "listed", "decision": True})["items"]
-    assert all(each in searched for each in found)
-    assert len(searched) == len(found) + 1
+    assert all(each in searched for each in items)
+    assert len(searched) == len(items) + 1
     acts = [each for each in trail(database) if each["act"] == "decisions.searched"]
     assert acts[0]["detail"] == {"filters": ["invalidation"]}
     assert refused(auditor.call("POST", SEARCH, {**struck("listed"), "invalidation": 2})) == (404, "not-found")

@@ -57,16 +57,16 @@ def written(database, tmp_path):
 
 def test_it_counts_what_was_recorded(written):
     """A report counts answers and decisions by processing, acts on the register, and the people who were erased."""
-    told = json.loads(written("--format", "json"))
-    events = {(each["processing"], each["kind"]): each["number"] for each in told["events"]}
+    document = json.loads(written("--format", "json"))
+    events = {(each["processing"], each["kind"]): each["number"] for each in document["events"]}
     assert [events["ads", kind] for kind in ("granted", "refused", "withdrawn")] == [2, 3, 1]
-    answers = {(each["processing"], each["reason"]): each["number"] for each in told["answers"]}
+    answers = {(each["processing"], each["reason"]): each["number"] for each in document["answers"]}
     assert answers == {("ads", "consent_in_force"): 1, ("", "unknown_processing"): 1}
-    acts = [each["act"] for each in told["acts"]]
+    acts = [each["act"] for each in document["acts"]]
     assert acts.count("processing.registered") == 2
     assert "processing.suspended" in acts
-    assert (told["erasures"], told["exports"] >= 1, told["dropped"]) == (2, True, 0)
-    assert told["staff"] is not None
+    assert (document["erasures"], document["exports"] >= 1, document["dropped"]) == (2, True, 0)
+    assert document["staff"] is not None
 
 
 def test_what_lapses_soon_is_in_force_until_then(tmp_path):
@@ -85,8 +85,8 @@ def test_what_lapses_soon_is_in_force_until_then(tmp_path):
             assert add(api, "shortened", consent_validity="P45D", material=False, reason="Shorter.").status_code == 201
         month = f"{datetime.now(UTC).astimezone(PARIS):%Y-%m}"
         assert run_command(made, "report", "-o", tmp_path / "report", "--month", month, "--format", "json")[0] == 0
-    told = json.loads((tmp_path / "report").read_text(encoding="utf-8"))["lapsing"]
-    assert told == {name: number for name, number in lasting.items() if number}
+    document = json.loads((tmp_path / "report").read_text(encoding="utf-8"))["lapsing"]
+    assert document == {name: number for name, number in lasting.items() if number}
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,11 @@ def test_it_names_nobody_whose_consents_these_are(written):
 def test_another_month_has_nothing_of_it(written):
     """The report of the month before this one has nothing of this month."""
     before = datetime.now(UTC).astimezone(PARIS).replace(day=1) - timedelta(days=1)
-    told = json.loads(written("--format", "json", "--month", f"{before:%Y-%m}"))
-    assert (told["events"], told["answers"], told["acts"]) == ([], [], [])
-    assert datetime.fromisoformat(told["since"]).astimezone(PARIS).strftime("%d %H:%M") == "01 00:00"
-    assert datetime.fromisoformat(told["until"]).astimezone(PARIS).strftime("%d %H:%M") == "01 00:00"
-    assert json.loads(written("--format", "json", "--month", f"{before:%Y-%m}"))["since"] == told["since"]
+    document = json.loads(written("--format", "json", "--month", f"{before:%Y-%m}"))
+    assert (document["events"], document["answers"], document["acts"]) == ([], [], [])
+    assert datetime.fromisoformat(document["since"]).astimezone(PARIS).strftime("%d %H:%M") == "01 00:00"
+    assert datetime.fromisoformat(document["until"]).astimezone(PARIS).strftime("%d %H:%M") == "01 00:00"
+    assert json.loads(written("--format", "json", "--month", f"{before:%Y-%m}"))["since"] == document["since"]
 
 
 def test_the_last_whole_month_is_the_usual_one(database, tmp_path):

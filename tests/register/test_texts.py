@@ -17,8 +17,8 @@ def test_texts_changed_as_minor_wait_for_another_person(pap, shared_clock, numbe
     pap.register(name)
     pap.decide("alice", name)
     ada, bob = person(pap, "Ada"), person(pap, "Bob")
-    told = add(ada, name, reason="A typing error.", **change).json()
-    assert (told["version"]["number"], told["proposed_version"]) == (1, 2)
+    body = add(ada, name, reason="A typing error.", **change).json()
+    assert (body["version"]["number"], body["proposed_version"]) == (1, 2)
     assert rule(ada, name, 2).status_code == 403
     shared_clock.at += timedelta(seconds=1)
     assert rule(bob, name, 2).json()["version"]["number"] == 2

@@ -56,8 +56,8 @@ class Deployment:
 
     def _settle(self) -> None:
         """Wait for the log of decisions, which is written in their order: the last one is there."""
-        asked = question("nobody", "ads-mail", participants=[])
-        last = self.service.ok("POST", "/access/v1/evaluation", asked)["context"]["id"]
+        body = question("nobody", "ads-mail", participants=[])
+        last = self.service.ok("POST", "/access/v1/evaluation", body)["context"]["id"]
         search = ("POST", "/v1/decisions/search", {"id": last})
         eventually(lambda: self.service.ok(*search)["items"])
 

@@ -205,9 +205,9 @@ def _look(world: World, *, only: frozenset[str] | None = None) -> Found:
 def _leading(world: World, refs: list[bytes]) -> set[str]:
     """The tables in which one of these subjects stands by a column for it, without those that are kept."""
     named = {(name, each.name) for name, table in metadata.tables.items() for each in table.c if name not in KEPT}
-    asked = {"subject_ref": "subject_ref = ANY(%s)", "subject_refs": "subject_refs && %s"}
+    body = {"subject_ref": "subject_ref = ANY(%s)", "subject_refs": "subject_refs && %s"}
     with world.connect() as connection:
-        found = [(name, f'SELECT FROM "{name}" WHERE {asked[each]}') for name, each in named if each in asked]
+        found = [(name, f'SELECT FROM "{name}" WHERE {body[each]}') for name, each in named if each in body]
         return {name for name, rows in found if connection.execute(rows, [refs]).fetchone() is not None}
 
 

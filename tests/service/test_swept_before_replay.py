@@ -43,8 +43,8 @@ def test_what_was_closed_or_erased_stays_so(database, tmp_path):
         with running(backup, **settings) as api:
             for name in retired | lapsed:
                 api.decide(name, "stats", "refused")
-                told = api.ok("POST", "/v1/subjects/exports", {"subject": subject(name)})
-                assert [each["kind"] for each in told["events"]] == ["refused"], name
+                body = api.ok("POST", "/v1/subjects/exports", {"subject": subject(name)})
+                assert [each["kind"] for each in body["events"]] == ["refused"], name
 
 
 def _rows(database, statement):

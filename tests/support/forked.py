@@ -98,7 +98,7 @@ def start_command(
     module: str | None = None,
 ) -> Forked:
     """Start a command of `sceau`, or a module as `python -m` does, in a session of its own, on its standard streams."""
-    asked = {
+    body = {
         "words": [*map(str, words)],
         "environment": dict(environment),
         "directory": str(directory),
@@ -107,7 +107,7 @@ def start_command(
     reading, writing = os.pipe()
     descriptors = [each if isinstance(each, int) else each.fileno() for each in streams]
     server = _server()
-    socket.send_fds(server, [json.dumps(asked).encode()], [*descriptors, writing])
+    socket.send_fds(server, [json.dumps(body).encode()], [*descriptors, writing])
     os.close(writing)
     pid = server.recv(64)
     assert pid, "the fork server has ended"

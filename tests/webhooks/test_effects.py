@@ -75,9 +75,9 @@ def test_a_caller_acknowledges_for_the_processings_that_it_may_name(shared):
 def _shown(api):
     """The row of the console's section: not stopped, not erased, overdue; None when nothing waits."""
     text = Visitor(api).sign_in().text("effects")
-    found = re.search(r"Erasure overdue ads (\d+) (\d+) (\d+)$", text)
-    assert found or "No end of a consent waits" in text, text
-    return found and tuple(map(int, found.groups()))
+    matched = re.search(r"Erasure overdue ads (\d+) (\d+) (\d+)$", text)
+    assert matched or "No end of a consent waits" in text, text
+    return matched and tuple(map(int, matched.groups()))
 
 
 def test_what_is_overdue_is_counted(api, database):
