@@ -58,11 +58,11 @@ def test_every_decision_under_iv_is_found_by_the_id_that_its_answer_carried(logg
     consent = logging_api.decide(alice, ads)
     permit = logging_api.evaluate(alice, ads, elements=["content"])
     deny = logging_api.evaluate(bob, ads)
-    (found,) = logged(logging_api, id=permit["context"]["id"])
-    assert (found["decision"], found["reason"], found["rule"]) == (True, "consent_in_force", "19")
-    assert (found["consent"], found["elements"]) == (consent["id"], ["content"])
-    (found,) = logged(logging_api, id=deny["context"]["id"])
-    assert (found["decision"], found["reason"]) == (False, "no_consent")
+    (record,) = logged(logging_api, id=permit["context"]["id"])
+    assert (record["decision"], record["reason"], record["rule"]) == (True, "consent_in_force", "19")
+    assert (record["consent"], record["elements"]) == (consent["id"], ["content"])
+    (record,) = logged(logging_api, id=deny["context"]["id"])
+    assert (record["decision"], record["reason"]) == (False, "no_consent")
     for other in ("0" * 8, "f" * 8):
         nothing = logging_api.ok("POST", "/v1/decisions/search", {"id": f"{other}-ffff-7fff-bfff-ffffffffffff"})
         assert nothing["items"] == []
@@ -74,8 +74,8 @@ def test_a_batch_is_logged_item_by_item_up_to_where_it_stopped(logging_api, ads)
     items = [{"subject": subject(name)} for name in (alice, bob, carol)]
     body = {**question("x", ads), "evaluations": items, "options": {"evaluations_semantic": "deny_on_first_deny"}}
     answers = logging_api.ok("POST", "/access/v1/evaluations", body)["evaluations"]
-    (found,) = logged(logging_api, processing=ads)
-    assert [found["id"]] == [each["context"]["id"] for each in answers]
+    (record,) = logged(logging_api, processing=ads)
+    assert [record["id"]] == [each["context"]["id"] for each in answers]
 
 
 def test_decisions_are_searched_by_subject_outcome_and_time(logging_api, ads, alice, bob):
@@ -117,10 +117,15 @@ def test_no_row_joins_two_people(logging_api, ads, shared_database):
 def test_a_reference_is_of_one_person_and_one_day():
     """Another person, day, type or id: another reference; the same again: the same one."""
     opaque = Pseudonyms(b"k" * 32).opaque
-    told = (b"a" * 32, 20_000, "mail", "handle")
-    others = [(b"b" * 32, *told[1:]), (told[0], 20_001, *told[2:]), (*told[:2], "chat", "handle"), (*told[:3], "h")]
-    assert correspondence_ref(opaque, *told) == correspondence_ref(opaque, *told)
-    assert len({correspondence_ref(opaque, *each) for each in (told, *others)}) == 5
+    question = (b"a" * 32, 20_000, "mail", "handle")
+    others = [
+        (b"b" * 32, *question[1:]),
+        (question[0], 20_001, *question[2:]),
+        (*question[:2], "chat", "handle"),
+        (*question[:3], "h"),
+    ]
+    assert correspondence_ref(opaque, *question) == correspondence_ref(opaque, *question)
+    assert len({correspondence_ref(opaque, *each) for each in (question, *others)}) == 5
 
 
 def test_a_correspondence_is_searched_among_one_persons_decisions(logging_api, ads):
@@ -195,11 +200,11 @@ def test_a_durable_permit_that_cannot_be_logged_is_no_answer(database, fault):
 
 def _counted(api):
     """How many permits were answered, by reason, and how many questions were not, by paragraph."""
-    told = api.call("GET", "/metrics").text.splitlines()
+    metrics = api.call("GET", "/metrics").text.splitlines()
     permits = {each: f'sceau_decisions_total{{decision="permit",reason="{each}"}}' for each in _PERMITS}
     unanswered = {each: f'sceau_unanswered_total{{article="{each}"}}' for each in ("III", "IV")}
     wanted = {**permits, **unanswered}
-    return {each: sum(float(line.split()[-1]) for line in told if line.startswith(wanted[each])) for each in wanted}
+    return {each: sum(float(line.split()[-1]) for line in metrics if line.startswith(wanted[each])) for each in wanted}
 
 
 _PERMITS = ("consent_in_force", "exempt")

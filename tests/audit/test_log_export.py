@@ -40,16 +40,16 @@ def test_a_period_is_exported_in_either_form(database, filled, tmp_path):
     lines, table = tmp_path / "log.ndjson", tmp_path / "log.parquet"
     assert _export(database, lines) == (0, "3 decisions exported.\n", "")
     assert _export(database, table, "--parquet") == (0, "3 decisions exported.\n", "")
-    told = [json.loads(line) for line in lines.read_text().splitlines()]
-    assert {frozenset(each) for each in told} == {frozenset(COLUMNS)}
-    assert sorted(each["id"] for each in told) == sorted(str(each.id) for each in logged_rows(database))
-    assert sorted(each["decision"] for each in told) == [False, True, True]
-    assert {each["consent"] for each in told if each["decision"]} == {filled["id"]}
+    exported = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert {frozenset(each) for each in exported} == {frozenset(COLUMNS)}
+    assert sorted(each["id"] for each in exported) == sorted(str(each.id) for each in logged_rows(database))
+    assert sorted(each["decision"] for each in exported) == [False, True, True]
+    assert {each["consent"] for each in exported if each["decision"]} == {filled["id"]}
     rows = parquet.read_table(table).to_pylist()
     instants = ("at", "valid_until")
     for row in rows:
         row |= {name: row[name] and row[name].isoformat().replace("+00:00", "Z") for name in instants}
-    assert rows == told
+    assert rows == exported
     assert "marked-subject" not in lines.read_text()
 
 

@@ -107,11 +107,11 @@ def test_what_was_put_in_comes_out(put):
     assert _by_time(_all(segment)) == _by_time(put)
     assert (segment.rows, segment.from_at, segment.to_at) == (len(put), *_ends(put))
     shapes = [each.facts.shape for each in put]
-    told = Counter(("" if it.reason == "unknown_processing" else it.processing, it.permitted) for it in shapes)
+    expected = Counter(("" if it.reason == "unknown_processing" else it.processing, it.permitted) for it in shapes)
     counted = Counter[tuple[str, bool]]()
     for processing, permitted, _, number in segment.counts:
         counted[processing, permitted] += number
-    assert counted == told
+    assert counted == expected
 
 
 def _ends(put):
@@ -123,9 +123,9 @@ def _ends(put):
 def test_merging_keeps_every_decision(parts):
     """A segment that is made of others has what they had, and so has one that is made of it again."""
     parts = list(filter(None, _apart(parts)))
-    whole = segment_of(each for part in parts for each in _all(segment_of(part)))
-    assert _by_time(_all(whole)) == _by_time(each for part in parts for each in part)
-    assert _by_time(_all(segment_of(_all(whole)))) == _by_time(_all(whole))
+    merged = segment_of(each for part in parts for each in _all(segment_of(part)))
+    assert _by_time(_all(merged)) == _by_time(each for part in parts for each in part)
+    assert _by_time(_all(segment_of(_all(merged)))) == _by_time(_all(merged))
 
 
 @given(several(60), st.sampled_from([*PEOPLE, b"\6" * 16]), facts)
@@ -169,12 +169,12 @@ def test_of_nobody_nothing_is_stored_that_could_be_linked():
         made = logged(HOUR + timedelta(seconds=number))
         collector.add(microseconds_of(made.at), made.id.bytes, NOBODY, NOBODY, case)
     segment = collector.sealed(UUID(int=1))
-    found = _all(segment)
-    refs = {each.subject_ref for each in found} | {each.correspondence_ref for each in found}
+    records = _all(segment)
+    refs = {each.subject_ref for each in records} | {each.correspondence_ref for each in records}
     assert len(refs) == 6
     plain = [zstandard.ZstdDecompressor().decompress(each) for each in msgspec.msgpack.decode(segment.data)]
     assert not any(ref in column for ref in refs for column in plain)
-    assert _all(segment_of(found, UUID(int=1))) == found  # merged again, they are as they were
+    assert _all(segment_of(records, UUID(int=1))) == records  # merged again, they are as they were
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0", b"no segment"])
@@ -202,10 +202,10 @@ def test_a_damaged_column_loses_no_decision_in_silence(put, data):
     content = msgspec.msgpack.encode(columns)
     block = msgspec.structs.replace(directory.blocks[0], size=len(content))
     try:
-        found = len(list(decisions_in(directory, [block], content)))
+        number = len(list(decisions_in(directory, [block], content)))
     except UNREADABLE:
-        found = None
-    assert found in {None, len(put)}
+        number = None
+    assert number in {None, len(put)}
 
 
 # --- in the database
@@ -242,15 +242,15 @@ def test_pages_are_what_sorting_everything_would_give(  # noqa: PLR0917 - the pa
             insert(owner, segment_of(part))
 
     async def pages(session):
-        found: list[LoggedDecision] = []
+        records: list[LoggedDecision] = []
         before = None
         while True:
             page = await search(session, wanted, before=before, limit=limit, seconds=-1 if hurry else 10)
-            found += page.items
+            records += page.items
             assert len(page.items) <= limit
             assert before is None or page.before is None or page.before < before
             if (before := page.before) is None:
-                return found
+                return records
 
     everything = [each for part in parts for each in part]
     matching = [
@@ -329,13 +329,13 @@ _MERGE = "SELECT sceau_merge_segments(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, tr
 
 def test_a_merged_segment_takes_the_place_of_those_it_was_made_of(database, small):
     """The service merges; a second time there is nothing to merge."""
-    whole = segment_of(each for part in small for each in _all(part))
+    merged = segment_of(each for part in small for each in _all(part))
     with psycopg.connect(database.app_url, autocommit=True) as connection:
-        connection.execute(_MERGE, [*_values(whole), [each.id for each in small]])
-        found = connection.execute("SELECT id, rows, merged FROM decision_segment").fetchall()
-        assert found == [(whole.id, 3, True)]
+        connection.execute(_MERGE, [*_values(merged), [each.id for each in small]])
+        segments = connection.execute("SELECT id, rows, merged FROM decision_segment").fetchall()
+        assert segments == [(merged.id, 3, True)]
         with pytest.raises(psycopg.errors.RaiseException):
-            connection.execute(_MERGE, [*_values(replace(whole, id=UUID(int=9))), [whole.id]])
+            connection.execute(_MERGE, [*_values(replace(merged, id=UUID(int=9))), [merged.id]])
 
 
 @pytest.mark.parametrize(

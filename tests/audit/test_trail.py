@@ -76,8 +76,8 @@ def test_an_entry_tells_what_who_when_and_on_what(world):
 
 def test_the_first_key_and_the_schema_are_recorded(world):
     """What the service does by itself at its start, and what migrated the schema, stand there without a caller."""
-    told = [(each["act"], each["way"], each["caller"]) for each in trail(world.database)]
-    assert told == [("schema.migrated", "command", None), ("caller.made", "service", None)]
+    acts = [(each["act"], each["way"], each["caller"]) for each in trail(world.database)]
+    assert acts == [("schema.migrated", "command", None), ("caller.made", "service", None)]
 
 
 def test_commands_are_recorded(database, sceau):
@@ -85,8 +85,8 @@ def test_commands_are_recorded(database, sceau):
     assert sceau("keys", "create", "clerk", "--scope", "audit:read") == 0
     identifier = trail(database)[-1]["thing_id"]
     assert sceau("keys", "revoke", identifier) == 0
-    told = [(each["act"], each["way"], each["caller"], each["thing_id"]) for each in trail(database)[-2:]]
-    assert told == [("caller.made", "command", None, identifier), ("caller.revoked", "command", None, identifier)]
+    acts = [(each["act"], each["way"], each["caller"], each["thing_id"]) for each in trail(database)[-2:]]
+    assert acts == [("caller.made", "command", None, identifier), ("caller.revoked", "command", None, identifier)]
 
 
 def test_a_repaired_projection_is_recorded(world, sceau):
@@ -206,9 +206,9 @@ def test_a_refusal_stands_when_it_cannot_be_recorded(world, unwritable):
 
 def test_an_unusable_request_id_is_not_kept(world):
     """A request id that could be more than an id is echoed to who sent it, and kept nowhere."""
-    said = {"X-Request-ID": "alice@example.fr"}
-    answer = world.api.call("POST", "/v1/processings", processing("ads"), said)
-    assert answer.headers["x-request-id"] == said["X-Request-ID"]
+    headers = {"X-Request-ID": "alice@example.fr"}
+    answer = world.api.call("POST", "/v1/processings", processing("ads"), headers)
+    assert answer.headers["x-request-id"] == headers["X-Request-ID"]
     assert trail(world.database)[-1]["request_id"] is None
 
 
@@ -239,17 +239,17 @@ def test_paging_gives_every_entry_once(searched):
     """Pages of two give what one page gives; a cursor is good for its own query and caller."""
     api, officer, _ = searched
     query = {"until": datetime.now(UTC).isoformat()}
-    whole = [each["id"] for each in api.ok("POST", SEARCH, query)["items"]]
-    found, cursor = [], None
+    at_once = [each["id"] for each in api.ok("POST", SEARCH, query)["items"]]
+    paged, cursor = [], None
     while True:
         page = api.ok("POST", SEARCH, {**query, "page": {"limit": 2, **({"cursor": cursor} if cursor else {})}})
-        found += [each["id"] for each in page["items"]]
+        paged += [each["id"] for each in page["items"]]
         cursor = page.get("next_cursor")
         if cursor is None:
             break
         last = cursor
-    assert found == whole
-    assert len(whole) >= 6
+    assert paged == at_once
+    assert len(at_once) >= 6
     assert officer.call("POST", SEARCH, {**query, "page": {"limit": 2, "cursor": last}}).status_code == 422
     assert api.call("POST", SEARCH, {"page": {"cursor": last}}).status_code == 422
 

@@ -46,8 +46,8 @@ async def test_a_flood_of_unknown_keys_costs_one_fetch_in_an_interval(provider):
             assert await why_of(shown(check, text)) == "key"
         assert provider.fetches == 1
         clock.at += RHYTHM.interval
-        found = await asyncio.gather(*(why_of(shown(check, text)) for text in strangers))
-        assert set(found) == {"key"}
+        outcomes = await asyncio.gather(*(why_of(shown(check, text)) for text in strangers))
+        assert set(outcomes) == {"key"}
         assert provider.fetches == 2
         await shown(check, provider.token("bob"))
     assert provider.fetches == 2
@@ -64,8 +64,8 @@ async def test_only_who_needs_a_new_key_waits(provider):
         clock.at += RHYTHM.interval
         waiting = [asyncio.create_task(shown(check, provider.token(f"new-{number}"))) for number in range(5)]
         await until(lambda: len(provider.asked) > 2)
-        known = await shown(check, provider.token("bob", key=first))
-        assert known.ref == ref_of(provider.url, "bob")
+        caller = await shown(check, provider.token("bob", key=first))
+        assert caller.ref == ref_of(provider.url, "bob")
         assert not any(task.done() for task in waiting)
         provider.held.set()
         assert {(await task).ref for task in waiting} == {ref_of(provider.url, f"new-{number}") for number in range(5)}
@@ -99,10 +99,10 @@ async def test_a_fetch_goes_on_when_whoever_began_it_has_gone(provider):
 
 async def test_keys_are_kept_while_the_issuer_is_away_for_a_time(provider):
     """An issuer that is away costs nothing while its keys are kept; then none of its tokens is good, new or known."""
-    told: list[frozenset[str]] = []
+    withdrawn: list[frozenset[str]] = []
     async with reading(provider) as (issuer, clock):
         check = check_of(issuer)
-        check.withdrawn = told.append
+        check.withdrawn = withdrawn.append
         await issuer.refresh()
         known = provider.token()
         await shown(check, known)
@@ -114,10 +114,10 @@ async def test_keys_are_kept_while_the_issuer_is_away_for_a_time(provider):
                 assert (await shown(check, text)).signed_by
         assert issuer.failures == 3
         assert issuer.age == 3 * RHYTHM.keep / 4
-        assert told == []
+        assert withdrawn == []
         clock.at += RHYTHM.keep / 4 + 1  # the machine slept: no fetch came by then
         assert await why_of(shown(check, provider.token("carol")))
-        assert [len(keys) for keys in told] == [1]
+        assert [len(keys) for keys in withdrawn] == [1]
         for text in (known, provider.token("bob")):
             assert await why_of(shown(check, text)) == "waiting"
 
@@ -136,22 +136,22 @@ async def test_a_known_token_ends_in_time(provider):
 
 async def test_a_withdrawn_key_takes_its_tokens_with_it(provider):
     """When an issuer no longer publishes a key, tokens that it signed are checked again, and found bad."""
-    told: list[frozenset[str]] = []
+    withdrawn: list[frozenset[str]] = []
     async with reading(provider) as (issuer, clock):
         check = check_of(issuer)
-        check.withdrawn = told.append
+        check.withdrawn = withdrawn.append
         text = provider.token()
         await shown(check, text)
         assert check.remembered(key_digest(text))
         provider.rotate()
         clock.at += RHYTHM.refresh
         await issuer.refresh()
-        assert told == []
+        assert withdrawn == []
         assert check.remembered(key_digest(text))
         provider.publish(provider.key)
         clock.at += RHYTHM.refresh
         await issuer.refresh()
-        assert [len(keys) for keys in told] == [1]
+        assert [len(keys) for keys in withdrawn] == [1]
         assert check.remembered(key_digest(text)) is None
         assert await why_of(shown(check, text)) == "key"
 

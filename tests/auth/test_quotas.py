@@ -195,7 +195,7 @@ def _from(host, *said):
 
 
 @pytest.mark.parametrize(
-    ("host", "said", "expected"),
+    ("host", "headers", "expected"),
     [
         ("192.0.2.1", [], "192.0.2.1"),
         ("192.0.2.1", ["203.0.113.9"], "192.0.2.1"),  # whoever is no proxy of ours may say what it likes
@@ -212,9 +212,9 @@ def _from(host, *said):
         ("testclient", [], "testclient"),
     ],
 )
-def test_where_a_request_comes_from(host, said, expected):
+def test_where_a_request_comes_from(host, headers, expected):
     """The address that connected; from a proxy of ours, the last one that it says and that is no proxy of ours."""
-    assert peer_of(_from(host, *said), parse_networks("10.0.0.0/8, fd00::/8")) == expected
+    assert peer_of(_from(host, *headers), parse_networks("10.0.0.0/8, fd00::/8")) == expected
 
 
 def test_without_proxies_nobody_is_believed():

@@ -272,8 +272,8 @@ def test_keys_that_a_token_brings_are_not_used(issuer, rules):
 
 def test_members_that_stand_twice_are_refused(issuer, rules):
     """Claims of which two readers could read different ones are refused, though the issuer signed them."""
-    said = json.dumps(issuer.claims())
-    twice = said[:-1] + ', "sub": "root"}'
+    claims = json.dumps(issuer.claims())
+    twice = claims[:-1] + ', "sub": "root"}'
     assert _why(issuer, rules, issuer.signed(twice.encode())) == "malformed"
     for payload in (b"[]", b'"x"', b"\xff", b"", b"[" * 3_000):
         assert _why(issuer, rules, issuer.signed(payload)) == "malformed"
@@ -315,8 +315,8 @@ def test_a_key_does_not_look_like_a_token(issuer):
 )
 def test_a_scope_claim_narrows(issuer, rules, claims, scopes):
     """A token that speaks of scopes opens those that it names and no others; one that does not narrows nothing."""
-    found = _check(issuer, rules, issuer.token(**claims)).scopes
-    assert found == (None if scopes is None else frozenset(scopes))
+    narrowed = _check(issuer, rules, issuer.token(**claims)).scopes
+    assert narrowed == (None if scopes is None else frozenset(scopes))
 
 
 def test_a_scope_claim_may_be_ignored(issuer, rules):

@@ -148,8 +148,8 @@ def test_subject_search_in_pages(pdp):
     second = search_subjects(pdp, "read", limit=1, token=first["page"]["next_token"])
     assert first["page"]["next_token"]
     assert second["page"]["next_token"] == ""
-    found = [each["id"] for page in (first, second) for each in page["results"]]
-    assert tuple(found) in permutations(DATA["subjects"]["read"])
+    ids = [each["id"] for page in (first, second) for each in page["results"]]
+    assert tuple(ids) in permutations(DATA["subjects"]["read"])
 
 
 @pytest.mark.parametrize(("name", "actions"), DATA["actions"].items())

@@ -23,26 +23,26 @@ def test_section_8_1_each_subject_found_is_permitted_and_no_other(pdp):
     """What a search finds is what an evaluation permits, for everybody who ever decided."""
     everybody = [*MANY, "refuser", "withdrawn", "closed", "erased", "invalid", "nobody"]
     for properties in ({}, {"elements": ["subject_line"]}, {"automated": False}, {"territory": "NC"}):
-        found = set(ids(subjects(pdp, **properties)))
+        people = set(ids(subjects(pdp, **properties)))
         permitted = {name for name in everybody if pdp.evaluate(name, "ads", **properties)["decision"]}
-        assert found - {"Élodie@Exemple.fr"} == permitted
+        assert people - {"Élodie@Exemple.fr"} == permitted
 
 
 def test_section_8_1_each_action_found_is_permitted_and_no_other(pdp):
     """What a search finds is what an evaluation permits, of every processing in the register."""
     every = ["ads", "archive", "rested", "spam", "training"]
     for name in ("user-00", "user-05", "closed", "nobody"):
-        said: tuple[dict[str, Any], ...] = ({}, {"participants": []}, {"private": False})
-        for properties in said:
+        variants: tuple[dict[str, Any], ...] = ({}, {"participants": []}, {"private": False})
+        for properties in variants:
             permitted = [each for each in every if pdp.evaluate(name, each, **properties)["decision"]]
             assert names(actions(pdp, name, **properties)) == permitted
 
 
 def test_section_8_1_a_subject_is_found_by_the_id_that_was_recorded(pdp):
     """Ids come from the vault, as they were first sent; each subject is found once, however often it consented."""
-    found = ids(subjects(pdp, elements=["subject_line"]))
-    assert "Élodie@Exemple.fr" in found
-    assert sorted(found) == sorted([*MANY, "Élodie@Exemple.fr"])
+    people = ids(subjects(pdp, elements=["subject_line"]))
+    assert "Élodie@Exemple.fr" in people
+    assert sorted(people) == sorted([*MANY, "Élodie@Exemple.fr"])
 
 
 def test_section_8_1_other_parties_count_in_a_search_too(pdp):
@@ -89,11 +89,11 @@ def test_section_8_1_a_withdrawal_is_seen_by_the_next_search(pdp):
 
 def test_section_8_3_page_is_the_first_member(pdp):
     """A reader that reads as it arrives knows what is to come."""
-    for path, asked in (
+    for path, body in (
         (SUBJECTS, {"subject": {"type": "user"}, "action": {"name": "ads"}, "resource": HANDLE}),
         (ACTIONS, {"subject": subject("user-00"), "resource": HANDLE}),
     ):
-        answer = pdp.call("POST", path, asked)
+        answer = pdp.call("POST", path, body)
         assert answer.headers["content-type"] == "application/json"
         assert answer.text.startswith('{"page":')
 
@@ -220,5 +220,5 @@ def test_section_8_1_search_and_evaluation_agree_whatever_was_decided(pdp, histo
         else:
             pdp.decide(name, identifier, what)
     pages = all_pages(lambda page: subjects(pdp, identifier, page=page), limit)
-    found = [name for each in pages for name in ids(each)]
-    assert sorted(found) == [name for name in ("anna", "ben", "cleo") if pdp.evaluate(name, identifier)["decision"]]
+    names = [name for each in pages for name in ids(each)]
+    assert sorted(names) == [name for name in ("anna", "ben", "cleo") if pdp.evaluate(name, identifier)["decision"]]

@@ -65,8 +65,8 @@ def test_section_5_1_1_properties_may_have_any_value(pdp, value):
 @pytest.mark.parametrize("name", ["alice", "bob"])
 def test_section_5_5_a_decision_is_true_or_false_and_has_no_empty_member(pdp, name):
     """`decision` is a boolean, `context` an object, and what has no value is left out."""
-    for asked, path in ((question(name, "ads"), ONE), ({"evaluations": [question(name, "ads"), {}]}, MANY)):
-        answer = pdp.ok("POST", path, asked)
+    for body, path in ((question(name, "ads"), ONE), ({"evaluations": [question(name, "ads"), {}]}, MANY)):
+        answer = pdp.ok("POST", path, body)
         assert not nulls(answer)
         for each in answer.get("evaluations", [answer]):
             assert type(each["decision"]) is bool

@@ -8,8 +8,8 @@ from bench.fleet import Fleet, course_of
 def test_the_primary_is_kept_busy_by_workers_and_by_their_commits():
     """In proportion to both, as docs/sizing.md has it: N times (C + 4) statements of 0.13 ms on two cores."""
     for workers, commits in ((10, 5.0), (100, 5.0), (100, 20.0)):
-        found = course_of(Fleet(workers, commits, stream=False), Random(2))
-        assert abs(found.used / (workers * (commits + 4) * 0.00013 / 2) - 1) < 0.2
+        course = course_of(Fleet(workers, commits, stream=False), Random(2))
+        assert abs(course.used / (workers * (commits + 4) * 0.00013 / 2) - 1) < 0.2
 
 
 def test_a_stream_takes_it_from_the_primary():

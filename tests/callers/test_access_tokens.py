@@ -38,11 +38,11 @@ def _refresh(api):
 
 def _statuses(api, token):
     """What a token gets of documented routes and of decisions, single and batch."""
-    called, asked = api.with_key(token), question("alice", "filter")
-    batch = {"evaluations": [asked, asked]}
+    called, body = api.with_key(token), question("alice", "filter")
+    batch = {"evaluations": [body, body]}
     return [
         called.call("GET", "/v1/processings").status_code,
-        called.call("POST", FIRST, asked).status_code,
+        called.call("POST", FIRST, body).status_code,
         called.call("POST", BATCH, batch).status_code,
     ]
 
@@ -122,9 +122,9 @@ def test_a_token_in_memory_ends_in_time(shared, provider):
     """Memory refuses a token from its end on: time is compared with each decision, not at the first sight only."""
     (token, called), services = _remembered(shared, provider, "dora"), _services(shared)
     replica = services.memory.replica
-    held = replica.callers.get(key_digest(token))
-    assert time.time() + 300 < held.until <= time.time() + 331
-    replica.callers.put(key_digest(token), type(held)(held.caller, replica.now(), held.use, held.signed_by))
+    record = replica.callers.get(key_digest(token))
+    assert time.time() + 300 < record.until <= time.time() + 331
+    replica.callers.put(key_digest(token), type(record)(record.caller, replica.now(), record.use, record.signed_by))
     hits = services.memory.hits
     assert called.evaluate("alice", "filter")["decision"] is True, "the documented route knows that it has not ended"
     assert services.memory.hits == hits

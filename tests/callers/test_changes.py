@@ -53,8 +53,8 @@ def test_what_is_added_works(shared, mailer):
 def test_what_is_left_out_stays(shared, mailer):
     """A change of the name alone leaves all else as it is."""
     changed = _change(shared, mailer, name="other").json()
-    told = {name: value for name, value in mailer.items() if name not in {"key", "name"}}
-    assert changed == {**told, "name": "other"} | {k: changed[k] for k in ("last_used_at",) if k in changed}
+    members = {name: value for name, value in mailer.items() if name not in {"key", "name"}}
+    assert changed == {**members, "name": "other"} | {k: changed[k] for k in ("last_used_at",) if k in changed}
     assert _change(shared, mailer).json() == changed
 
 

@@ -27,10 +27,10 @@ def _end(api, caller, *of, **more):
 
 def _works(api, key):
     """Whether a key opens a documented route and decisions, single and batch."""
-    called, asked = api.with_key(key), question("alice", "nothing")
+    called, body = api.with_key(key), question("alice", "nothing")
     listed = called.call("GET", "/v1/processings").status_code
-    assert listed == called.call("POST", "/access/v1/evaluation", asked).status_code
-    assert listed == called.call("POST", "/access/v1/evaluations", {"evaluations": [asked]}).status_code
+    assert listed == called.call("POST", "/access/v1/evaluation", body).status_code
+    assert listed == called.call("POST", "/access/v1/evaluations", {"evaluations": [body]}).status_code
     return listed == 200
 
 
@@ -190,12 +190,12 @@ def test_a_key_in_memory_ends_in_time(api):
     guest, replica = api.with_key(made["key"]), api.client.app.state.services.memory.replica
     eventually(replica.lease.held)
     assert guest.reason("alice", "filter") == "exempt"
-    (held,) = [held for held in replica.callers._young.values() if str(held.caller.id) == made["id"]]
-    replica.callers.put(_digest(made["key"]), type(held)(held.caller, replica.now() + 3600, held.use))
+    (record,) = [record for record in replica.callers._young.values() if str(record.caller.id) == made["id"]]
+    replica.callers.put(_digest(made["key"]), type(record)(record.caller, replica.now() + 3600, record.use))
     hits = api.client.app.state.services.memory.hits
     assert guest.reason("alice", "filter") == "exempt"
     assert api.client.app.state.services.memory.hits == hits + 1
-    replica.callers.put(_digest(made["key"]), type(held)(held.caller, replica.now(), held.use))
+    replica.callers.put(_digest(made["key"]), type(record)(record.caller, replica.now(), record.use))
     assert guest.reason("alice", "filter") == "exempt"
     assert api.client.app.state.services.memory.hits == hits + 1, "memory answered for a key that had ended"
 

@@ -24,8 +24,8 @@ def test_a_key_is_shown_once(shared):
     listing = shared.call("GET", "/v1/keys?limit=500")
     assert key not in listing.text
     assert "key" not in listing.json()["items"][-1]
-    told = {name: value for name, value in made.json().items() if name not in {"key", "unregistered"}}
-    assert listing.json()["items"][-1] == told
+    members = {name: value for name, value in made.json().items() if name not in {"key", "unregistered"}}
+    assert listing.json()["items"][-1] == members
 
 
 def test_a_caller_is_a_machine_unless_it_is_said_to_be_a_person(shared):

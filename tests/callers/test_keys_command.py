@@ -88,9 +88,9 @@ def test_one_key_is_revoked(sceau, database):
 def test_an_identity_is_registered_at_the_command_line(identities, sceau, database):
     """A person's identity is registered with the only issuer there is; its tokens are good, and the list tells it."""
     register, provider = identities
-    status, *told = register("register", "Ada", "--subject", "ada", "--scope", "register:read", "--kind", "person")
+    status, *printed = register("register", "Ada", "--subject", "ada", "--scope", "register:read", "--kind", "person")
     assert status == 0
-    assert "".join(told).startswith("id ")
+    assert "".join(printed).startswith("id ")
     with running(database, **provider.settings) as api:
         assert _reads(api, provider.token("ada"))
         assert not _reads(api, provider.token("bob"))

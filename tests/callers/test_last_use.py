@@ -27,16 +27,16 @@ def test_a_stop_writes_what_was_used(database):
     """A key that asked for a decision, and one that read the register, are seen to have been used once it stopped."""
     with running(database) as api:
         api.register("filter", purpose="sorting")
-        asked, read, idle = (
+        deciding, read, idle = (
             api.ok("POST", "/v1/keys", {"name": name, "scopes": ["decisions:evaluate", "register:read"]})
             for name in ("asked", "read", "idle")
         )
         for _ in range(3):  # from the database first, then from memory
-            assert api.with_key(asked["key"]).reason("alice", "filter") == "exempt"
+            assert api.with_key(deciding["key"]).reason("alice", "filter") == "exempt"
         api.with_key(read["key"]).ok("GET", "/v1/processings")
         assert not _uses(database), "a request wrote its use itself"
     with running(database) as api:
-        for used in (asked, read):
+        for used in (deciding, read):
             at = datetime.fromisoformat(_entry(api, used["id"])["last_used_at"])
             assert at.second == at.microsecond == 0
             assert abs(datetime.now(UTC) - at) < timedelta(minutes=10)
@@ -66,8 +66,8 @@ def test_a_use_is_not_told_later_than_it_was(database):
         assert abs(time.time() - at) < 60
         uses.of(UUID(made["keys"][0]["id"])).at = at - 3600
     with running(database) as api:
-        told = datetime.fromisoformat(_entry(api, made["id"])["last_used_at"]).timestamp()
-        assert told == (at - 3600) // 60 * 60
+        last_used = datetime.fromisoformat(_entry(api, made["id"])["last_used_at"]).timestamp()
+        assert last_used == (at - 3600) // 60 * 60
 
 
 def test_a_refused_key_was_not_used(database):
@@ -78,9 +78,9 @@ def test_a_refused_key_was_not_used(database):
         for key in (made["key"], "sceau_" + "x" * 43):
             answer = api.with_key(key).call("POST", "/access/v1/evaluation", question("alice", "ads"))
             assert answer.status_code == 401
-    found = rows(database, "SELECT credential::text FROM credential_use")
-    assert made["keys"][0]["id"] not in {credential for (credential,) in found}
-    assert len(found) == 1, "only the manager's key was used"
+    uses = rows(database, "SELECT credential::text FROM credential_use")
+    assert made["keys"][0]["id"] not in {credential for (credential,) in uses}
+    assert len(uses) == 1, "only the manager's key was used"
 
 
 def test_the_latest_of_several_workers_counts(database):
@@ -88,13 +88,13 @@ def test_the_latest_of_several_workers_counts(database):
     one, now = uuid4(), time.time()
 
     async def work(pool):
-        found = []
+        noted = []
         for at in (now - 7200, now - 60, now - 3600, now + 7200):
             async with pool.write() as session:
                 await write_uses(session, {one: at, uuid4(): now})
             async with pool.read() as session:
-                found.append((await last_uses(session, [one]))[one].timestamp())
-        return found
+                noted.append((await last_uses(session, [one]))[one].timestamp())
+        return noted
 
     first, second, third, last = in_a_pool(database, work)
     assert [first, second, third] == [at // 60 * 60 for at in (now - 7200, now - 60, now - 60)]

@@ -58,8 +58,8 @@ def world():
         def told() -> dict[str, str] | None:
             """The events, once both are there: a transaction of another test, open since before, holds them back."""
             portal.call(dispatch_events, services.database)
-            found = {each["data"]["processing"]: each["id"] for each in api.ok("GET", "/v1/events")["events"]}
-            return found if found.keys() == {"mine", "theirs"} else None
+            by_processing = {each["data"]["processing"]: each["id"] for each in api.ok("GET", "/v1/events")["events"]}
+            return by_processing if by_processing.keys() == {"mine", "theirs"} else None
 
         yield World(api, limited, consents, webhooks, eventually(told), member["id"])
 
@@ -251,8 +251,8 @@ def test_whom_only_others_know_is_not_known(world):
     """A withdrawal tells such a caller nothing of a person who only decided on what it may not name."""
     for name in ("mine", "theirs"):
         world.api.decide(f"known to {name}", name)
-        said = {"subject": subject(f"known to {name}"), "processing": "mine"}
-        assert world.limited.ok("POST", "/v1/withdrawals", said)["matched"] is (name == "mine")
+        body = {"subject": subject(f"known to {name}"), "processing": "mine"}
+        assert world.limited.ok("POST", "/v1/withdrawals", body)["matched"] is (name == "mine")
 
 
 @pytest.mark.parametrize("path", ["/v1/consents", "/v1/withdrawals"])
@@ -260,8 +260,8 @@ def test_an_age_does_not_reach_beyond_the_list(world, path):
     """A child stays one whatever greater age such a caller states; that of a caller without a list counts."""
     name, capacity = f"kid, {path}", {"capacity": {"age_band": "adult"}}
     world.api.state_age(name, "under_15", stated_by="self", checked_how="not_checked")
-    said = {"subject": subject(name), "processing": "mine"} if path == "/v1/withdrawals" else grant(name, "mine")
-    world.limited.ok("POST", path, {**said, **capacity})
+    body = {"subject": subject(name), "processing": "mine"} if path == "/v1/withdrawals" else grant(name, "mine")
+    world.limited.ok("POST", path, {**body, **capacity})
     assert world.api.decide(name, "theirs")["state"] == "awaiting_other_parent_or_child"
-    world.api.ok("POST", path, {**said, **capacity})  # the control: one without a list
+    world.api.ok("POST", path, {**body, **capacity})  # the control: one without a list
     assert world.api.decide(name, "theirs")["state"] == "in_force"

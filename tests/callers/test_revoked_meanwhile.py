@@ -89,7 +89,7 @@ def test_a_revoked_caller_s_request_that_waited_does_nothing(world, act, monkeyp
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
     assert [each for each in api.ok("GET", "/v1/keys?limit=500")["items"] if each.get("created_by") == made["id"]] == []
     assert api.ok("GET", f"/v1/keys?id={other['id']}")["items"][0] == {
-        name: said for name, said in other.items() if name != "key"
+        name: value for name, value in other.items() if name != "key"
     }
 
 
@@ -149,11 +149,11 @@ def test_who_waits_for_events_is_looked_at_again(world, ending, status, monkeypa
         api.ok(*ending(made))
         api.decide("alice", "stats")
         mine = api.decide("alice", "ads")["id"]
-        told = answer.result(HANG)
+        result = answer.result(HANG)
     if ending is not ENDINGS["processings limited"][0]:
-        assert (told.status_code, "events" in told.json()) == (status, False)
+        assert (result.status_code, "events" in result.json()) == (status, False)
     else:
-        assert {each["data"]["processing"] for each in told.json()["events"]} == {"ads"}
+        assert {each["data"]["processing"] for each in result.json()["events"]} == {"ads"}
     after = f"/v1/events?limit=500&after={place}"  # until all is told: a transaction of another test may hold it back
     eventually(lambda: mine in {each["data"]["consent"] for each in api.ok("GET", after)["events"]})
 

@@ -16,10 +16,14 @@ class Awaited:
 
     def __getattr__(self, name: str) -> Any:
         """What it has of that name; what a call gives, once that was awaited."""
-        found = getattr(self._awaited, name)
-        return (lambda *what, **how: self._stage.run(_given(found, *what, **how))) if callable(found) else found
+        attribute = getattr(self._awaited, name)
+        return (
+            (lambda *what, **how: self._stage.run(_given(attribute, *what, **how)))
+            if callable(attribute)
+            else attribute
+        )
 
 
 async def _given(call: Callable[..., Any], *what: Any, **how: Any) -> Any:
-    given = call(*what, **how)
-    return await given if isawaitable(given) else given
+    result = call(*what, **how)
+    return await result if isawaitable(result) else result

@@ -122,13 +122,13 @@ async def playing(made: Played, tls: ssl.SSLContext | None = None) -> AsyncItera
 
 def whole(request: Came, body: bytes, status: int = 200, **headers: str) -> bytes:
     """A whole HTTP answer that carries the request's id, with headers replaced (or left out: an empty value)."""
-    said = {
+    fields = {
         "X-Request-ID": request.headers.get("x-request-id", ""),
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
         **{name.replace("_", "-").title().replace("Id", "ID"): value for name, value in headers.items()},
     }
-    lines = "".join(f"{name}: {value}\r\n" for name, value in said.items() if value)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value)
     return f"HTTP/1.1 {status} Said\r\n{lines}\r\n".encode() + body
 
 
@@ -146,8 +146,8 @@ def saying(value: Any, status: int = 200, **headers: str) -> Behaviour:
 
 async def permitting(request: Came, writer: asyncio.StreamWriter) -> bool:
     """Permit whatever is asked, one question or several."""
-    asked = request.json
-    answer = {"evaluations": [PERMIT] * len(asked["evaluations"])} if "evaluations" in asked else PERMIT
+    body = request.json
+    answer = {"evaluations": [PERMIT] * len(body["evaluations"])} if "evaluations" in body else PERMIT
     return bool(await saying(answer)(request, writer))
 
 

@@ -44,14 +44,14 @@ def unknown_to(schema, value, where=""):
     """The members of a value that a schema does not have, and the words that are not of its lists, by their places."""
     schema = resolved(schema)
     if isinstance(value, list):
-        return [found for each in value for found in unknown_to(schema["items"], each, f"{where}[]")]
+        return [unknown for each in value for unknown in unknown_to(schema["items"], each, f"{where}[]")]
     if not isinstance(value, dict):
         return [] if value in schema.get("enum", [value]) else [f"{where}={value}"]
     members = schema.get("properties", {})
     return [
-        found
+        unknown
         for name, each in value.items()
-        for found in (unknown_to(members[name], each, f"{where}.{name}") if name in members else [f"{where}.{name}"])
+        for unknown in (unknown_to(members[name], each, f"{where}.{name}") if name in members else [f"{where}.{name}"])
     ]
 
 

@@ -52,13 +52,13 @@ def test_the_deadline_of_a_client_bounds_its_calls(asker_for, server, patient):
 
 def test_the_deadline_bounds_the_wait_for_a_connection(asker_for, stage, server, came):
     """While the only connection waits for an answer, the next question is unknown in time, and was not sent."""
-    told = asyncio.Event()
+    let_go = asyncio.Event()
 
     async def held(_, __):
-        await told.wait()
+        await let_go.wait()
 
     async def tell():
-        told.set()
+        let_go.set()
 
     server.behave = held
     asker = asker_for(server.url, connections=Connections(most=1))

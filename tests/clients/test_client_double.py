@@ -31,8 +31,8 @@ def test_what_was_told_is_answered(fake):
     fake.deny("bob", "ads-mail", "consent_expired")
     fake.exempt("filter")
     questions = [about("alice"), about("bob"), about("alice", "stats"), about("carol", "filter")]
-    told = [(each.outcome, each.reason) for each in fake.evaluate_many(questions)]
-    assert told == [
+    outcomes = [(each.outcome, each.reason) for each in fake.evaluate_many(questions)]
+    assert outcomes == [
         (Outcome.PERMIT, "consent_in_force"),
         (Outcome.DENY, "consent_expired"),
         (Outcome.DENY, "no_consent"),

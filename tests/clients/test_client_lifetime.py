@@ -142,14 +142,14 @@ def test_a_thread_that_ended_is_replaced(server):
 
 def test_closing_does_not_wait_for_a_name_that_is_looked_up(server, monkeypatch):
     """A resolver that hangs is not waited for, neither by a question nor, beyond a few seconds, by `close`."""
-    found = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found.wait() and [])
+    resolved = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: resolved.wait() and [])
     monkeypatch.setattr(sync, "_CLOSE_SECONDS", 0.05)
     client = Client(server.url.replace("127.0.0.1", "localhost"), "key", refresh=None, deadline=60)
     assert client.evaluate(about("alice"), deadline=0.2).cause is Cause.TIMEOUT
     client.close()
     assert len(threads()) == 1
-    found.set()
+    resolved.set()
     eventually(lambda: threads() == [])
 
 

@@ -32,8 +32,8 @@ def wheel(tmp_path_factory):
     command = [uv, "build", "--wheel", "--offline", "--no-config", "--quiet", "--out-dir", folder, PACKAGE]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
-    (found,) = folder.glob("*.whl")
-    return found
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def test_the_wheel_holds_the_package_its_types_and_its_licence(wheel):
@@ -49,11 +49,11 @@ def test_the_wheel_asks_for_httpx2_alone(wheel):
     """There is one dependency; the version is the one that the user agent says."""
     archive = zipfile.ZipFile(wheel)
     (metadata,) = [name for name in archive.namelist() if name.endswith("METADATA")]
-    said = message_from_bytes(archive.read(metadata))
-    needed = [each for each in said.get_all("Requires-Dist", []) if "extra ==" not in each]
+    declared = message_from_bytes(archive.read(metadata))
+    needed = [each for each in declared.get_all("Requires-Dist", []) if "extra ==" not in each]
     assert [each.split(">")[0] for each in needed] == ["httpx2"]
-    assert (said["Name"], said["Version"]) == ("sceau-client", sceau_client.__version__)
-    assert (said["Requires-Python"], said["License-Expression"]) == (">=3.11", "Apache-2.0")
+    assert (declared["Name"], declared["Version"]) == ("sceau-client", sceau_client.__version__)
+    assert (declared["Requires-Python"], declared["License-Expression"]) == (">=3.11", "Apache-2.0")
 
 
 def test_the_wheel_works_without_the_service(wheel):

@@ -27,11 +27,11 @@ async def alice_consents(request, writer):
     """Permit what is asked about Alice; have an empty register."""
     if request.line.startswith("GET"):
         return await saying({"items": []})(request, writer)
-    asked = request.json
+    body = request.json
     answers = [
-        PERMIT if item["subject"]["id"].startswith("alice") else DENY for item in asked.get("evaluations", [asked])
+        PERMIT if item["subject"]["id"].startswith("alice") else DENY for item in body.get("evaluations", [body])
     ]
-    return await saying({"evaluations": answers} if "evaluations" in asked else answers[0])(request, writer)
+    return await saying({"evaluations": answers} if "evaluations" in body else answers[0])(request, writer)
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +48,17 @@ def placed(block, server, folder):
 
 def test_the_first_example_analyses_with_consent_and_delivers_always(server, tmp_path):
     """Ten lines: a letter is analysed when everybody consents, and delivered in every case."""
-    said = []
-    given: dict[str, Any] = {
+    printed = []
+    names: dict[str, Any] = {
         "key": "k",
-        "analyse": lambda _: said.append("analysed"),
-        "deliver": lambda _: said.append("delivered"),
+        "analyse": lambda _: printed.append("analysed"),
+        "deliver": lambda _: printed.append("delivered"),
     }
-    exec(placed(BLOCKS[0], server, tmp_path), given)
+    exec(placed(BLOCKS[0], server, tmp_path), names)
     for recipients in (["alice"], ["alice", "bob"], []):
-        given["on_message"](SimpleNamespace(id="1"), recipients)
-    given["sceau"].close()
-    assert said == ["analysed", "delivered", "delivered", "delivered"]
+        names["on_message"](SimpleNamespace(id="1"), recipients)
+    names["sceau"].close()
+    assert printed == ["analysed", "delivered", "delivered", "delivered"]
     assert len(BLOCKS[0].splitlines()) <= 12
 
 
@@ -66,16 +66,16 @@ def test_the_example_for_asyncio_runs(server, tmp_path):
     """The awaited example, within a function."""
     (block,) = [block for block in BLOCKS if "async with" in block]
     body = "async def run():\n" + "".join(f"    {line}\n" for line in placed(block, server, tmp_path).splitlines())
-    said = []
+    printed = []
 
     async def analyse(message):
-        said.append(message)
+        printed.append(message)
 
     letter = HandleMaker(b"7" * 32).correspondence("1")
-    given: dict[str, Any] = {"key": "k", "analyse": analyse, "message": "m", "letter": letter}
-    exec(body.replace("alice@example.fr", "alice"), given)
-    asyncio.run(given["run"]())
-    assert said == ["m"]
+    names: dict[str, Any] = {"key": "k", "analyse": analyse, "message": "m", "letter": letter}
+    exec(body.replace("alice@example.fr", "alice"), names)
+    asyncio.run(names["run"]())
+    assert printed == ["m"]
 
 
 @pytest.fixture

@@ -98,17 +98,17 @@ def test_what_had_no_answer_is_recorded_once_when_it_is_sent_again(service):
         granted(recorder, service, "erin")
     with Recorder(url_of(service), BOOTSTRAP) as recorder:
         at, key = datetime.now(UTC), none.value.idempotency_key
-        given = {"evidence": proof(service), "collected_at": at}
-        first, second = (recorder.grant("erin", "ads-mail", **given, idempotency_key=key) for _ in range(2))
-        other = recorder.grant("erin", "ads-mail", **given)
+        members = {"evidence": proof(service), "collected_at": at}
+        first, second = (recorder.grant("erin", "ads-mail", **members, idempotency_key=key) for _ in range(2))
+        other = recorder.grant("erin", "ads-mail", **members)
     assert first == second
     assert other.id != first.id  # a key of its own: another record
 
 
 def signed(body=b'{"id": "one"}', at=1_000, **keys):
     """The headers of a message of Sceau's."""
-    given = SigningKeys(keys.get("private", (b"k" * 32,)), keys.get("secrets", (SECRET,)))
-    return signature_headers(given, "one", at, body)
+    ring = SigningKeys(keys.get("private", (b"k" * 32,)), keys.get("secrets", (SECRET,)))
+    return signature_headers(ring, "one", at, body)
 
 
 def public_of(private):

@@ -30,7 +30,7 @@ def encoded(value):
 def claims(**changes):
     """The claims of a token for the question, some of them changed (or left out: None)."""
     now = int(time.time())
-    said = {
+    payload = {
         "iss": ISSUER,
         "aud": "caller-1",
         "iat": now,
@@ -43,23 +43,23 @@ def claims(**changes):
         "correspondence_type": "correspondence",
         "correspondence_sha256": encoded(sha256(HANDLE.encode()).digest()),
     }
-    return {name: value for name, value in {**said, **changes}.items() if value is not None}
+    return {name: value for name, value in {**payload, **changes}.items() if value is not None}
 
 
-def token(said=None, key=KEY, **header):
+def token(payload=None, key=KEY, **header):
     """A token of claims."""
     head = {"alg": "EdDSA", "kid": "k1", "typ": "sceau-decision+jwt", **header}
-    signed = f"{encoded(head)}.{encoded(claims() if said is None else said)}"
+    signed = f"{encoded(head)}.{encoded(claims() if payload is None else payload)}"
     return f"{signed}.{encoded(key.sign(signed.encode()))}"
 
 
 def published(**keys):
     """What publishes keys by their ids."""
-    found = [
+    jwks = [
         {"kty": "OKP", "crv": "Ed25519", "kid": name, "x": encoded(key.public_key().public_bytes_raw())}
         for name, key in keys.items()
     ]
-    return saying({"keys": found})
+    return saying({"keys": jwks})
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +78,10 @@ def verifier(server):
 
 def test_a_token_for_the_question_permits_until_it_ends(verifier):
     """The control of all refusals below."""
-    said = claims()
-    decision = verifier.verify(token(said), QUESTION)
+    payload = claims()
+    decision = verifier.verify(token(payload), QUESTION)
     assert decision
-    assert (decision.reason, decision.valid_until.timestamp()) == ("consent_in_force", said["exp"])
+    assert (decision.reason, decision.valid_until.timestamp()) == ("consent_in_force", payload["exp"])
 
 
 @pytest.mark.parametrize(

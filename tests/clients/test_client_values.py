@@ -127,11 +127,11 @@ def test_a_question_says_all_that_it_was_told():
         parties=Parties([Subject("@bob:here", "mxid"), Subject("@alice:here", "mxid")], outsiders=2),
     )
     elements = [Element.SUBJECT_LINE, Element.CONTENT]
-    asked = sent(Question(Subject("@alice:here", "mxid"), "p", letter, elements=elements, automated=False, token=True))
-    assert asked["context"] == {"decision_token": True}
-    assert asked["subject"] == {"type": "mxid", "id": "@alice:here"}
-    assert asked["action"]["properties"] == {"elements": ["content", "subject_line"], "automated": False}
-    assert asked["resource"]["properties"] == {
+    body = sent(Question(Subject("@alice:here", "mxid"), "p", letter, elements=elements, automated=False, token=True))
+    assert body["context"] == {"decision_token": True}
+    assert body["subject"] == {"type": "mxid", "id": "@alice:here"}
+    assert body["action"]["properties"] == {"elements": ["content", "subject_line"], "automated": False}
+    assert body["resource"]["properties"] == {
         "channel": "text_message",
         "private": False,
         "territory": "WF",

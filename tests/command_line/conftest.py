@@ -67,9 +67,9 @@ def examined(pair):
         environment = {**pair.settings, **{f"SCEAU_{name.upper()}": value for name, value in changed.items()}}
         status, error, output = run_bare(environment, "doctor", "--json")
         assert error == ""
-        found: dict[str, list[tuple[str, str, str]]] = {}
+        checks: dict[str, list[tuple[str, str, str]]] = {}
         for each in json.loads(output):
-            found.setdefault(each["check"], []).append((each["grade"], each["said"], each["remedy"]))
-        return status, found
+            checks.setdefault(each["check"], []).append((each["grade"], each["said"], each["remedy"]))
+        return status, checks
 
     return run

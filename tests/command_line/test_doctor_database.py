@@ -13,9 +13,9 @@ CHECKS = {
 }
 
 
-def grades(found):
+def grades(checks):
     """The grades of each check."""
-    return {check: {grade for grade, _, _ in results} for check, results in found.items()}
+    return {check: {grade for grade, _, _ in results} for check, results in checks.items()}
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_standby_is_no_place_to_write(examined, pair):
 
 
 @pytest.mark.parametrize(
-    ("done", "undone", "said"),
+    ("done", "undone", "message"),
     [
         ("DELETE FROM alembic_version", f"INSERT INTO alembic_version VALUES ('{known_revisions()[-1]}')",
          "the database's schema is behind this version: run `sceau migrate`"),
@@ -69,28 +69,30 @@ def test_a_standby_is_no_place_to_write(examined, pair):
         ("ALTER ROLE sceau_app SUPERUSER", "ALTER ROLE sceau_app NOSUPERUSER", "is a superuser"),
     ],
 )  # fmt: skip
-def test_what_differs_is_named(examined, primary, done, undone, said):
+def test_what_differs_is_named(examined, primary, done, undone, message):
     """A schema that is behind, or a right that the service's role should not have, or lacks; the line names it."""
     primary.sql(done)
     try:
         status, checks = examined()
     finally:
         primary.sql(undone)
-    about = "schema" if "schema" in said else "database rights"
+    about = "schema" if "schema" in message else "database rights"
     wrong = [f"{line}: {remedy}" for grade, line, remedy in checks[about] if grade == "wrong"]
     assert (status, len(wrong)) == (1, 1)
-    assert said in wrong[0]
+    assert message in wrong[0]
 
 
 @pytest.mark.parametrize(
-    ("role", "said"), [("sceau_app", "does not own"), ("nobody_at_all", "refuses the login")], ids=["other", "unknown"]
+    ("role", "message"),
+    [("sceau_app", "does not own"), ("nobody_at_all", "refuses the login")],
+    ids=["other", "unknown"],
 )
-def test_another_role_than_the_owner_is_told(examined, pair, role, said):
+def test_another_role_than_the_owner_is_told(examined, pair, role, message):
     """A role that owns no tables cannot migrate, and one that does not exist cannot log in."""
     status, checks = examined(database_owner_url=pair.primary.url(role))
     (result,) = checks["owner"]
     assert (status, result[0]) == (1, "wrong")
-    assert said in result[1]
+    assert message in result[1]
 
 
 def test_an_owner_that_is_not_named_is_no_fault(examined):
@@ -151,10 +153,10 @@ def test_entries_of_the_future_are_counted(examined, primary):
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [("", "synchronous_standby_names is empty"), ("somebody_else", "no synchronous standby confirmed")],
 )
-def test_a_standby_that_confirms_nothing_is_told(examined, primary, names, said):
+def test_a_standby_that_confirms_nothing_is_told(examined, primary, names, message):
     """Without synchronous_standby_names the line says so; where the standby is away, that no COMMIT was confirmed."""
     primary.set("synchronous_standby_names", names)
     try:
@@ -163,7 +165,7 @@ def test_a_standby_that_confirms_nothing_is_told(examined, primary, names, said)
         primary.set("synchronous_standby_names", "standby")
     (result,) = checks["durability"]
     assert (status, result[0]) == (1, "wrong")
-    assert said in result[1]
+    assert message in result[1]
 
 
 def test_wal_that_cannot_be_archived_is_told(examined, primary):

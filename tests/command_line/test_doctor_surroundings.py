@@ -25,13 +25,13 @@ def answering(status, body):
         yield address
 
 
-def wrong_of(found, check):
+def wrong_of(checks, check):
     """What is wrong with a check."""
-    return [said for grade, said, _ in found[check] if grade == "wrong"]
+    return [message for grade, message, _ in checks[check] if grade == "wrong"]
 
 
 @pytest.mark.parametrize(
-    ("changed", "check", "said"),
+    ("changed", "check", "message"),
     [
         ({"pseudonym_key": OTHER_KEY}, "pseudonym key", "is not a key by which every subject"),
         ({"subject_ids": "exact"}, "pseudonym key", "SCEAU_SUBJECT_IDS differs"),
@@ -43,15 +43,15 @@ def wrong_of(found, check):
     ],
     ids=lambda each: next(iter(each)) if isinstance(each, dict) else None,
 )  # fmt: skip
-def test_a_wrong_setting_is_told_by_its_check(examined, changed, check, said):
+def test_a_wrong_setting_is_told_by_its_check(examined, changed, check, message):
     """A key, a directory, an issuer or an address that is not right is wrong; its line names the setting."""
     status, checks = examined(**changed)
     assert status == 1
-    assert any(said in line for line in wrong_of(checks, check)), checks[check]
+    assert any(message in line for line in wrong_of(checks, check)), checks[check]
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         ((404, b"nothing here"), "answers 404"),
         ((200, b"<html>"), "is not Sceau"),
@@ -59,28 +59,28 @@ def test_a_wrong_setting_is_told_by_its_check(examined, changed, check, said):
     ],
     ids=["proxy", "page", "other"],
 )
-def test_what_is_not_this_deployment_is_told(examined, answer, said):
+def test_what_is_not_this_deployment_is_told(examined, answer, message):
     """At the public address: a proxy that passes nothing on, another program, another deployment."""
     with answering(*answer) as url:
         status, checks = examined(public_url=url)
     assert status == 1
-    assert said in wrong_of(checks, "public URL")[0]
+    assert message in wrong_of(checks, "public URL")[0]
 
 
 @pytest.mark.parametrize(
-    ("changed", "check", "said"),
+    ("changed", "check", "message"),
     [
         ({"state_directory": None}, "journal", "revives withdrawn consents"),
         ({"state_directory": None}, "outage file", "answers nothing"),
         ({"master_key": f"second:{OTHER_KEY}"}, "master key", "lacks the key of id 'first'"),
     ],
 )
-def test_what_should_be_mended_is_a_warning(examined, changed, check, said):
+def test_what_should_be_mended_is_a_warning(examined, changed, check, message):
     """No journal, no outage file, or an old master key that is not held: a warning with a remedy, and exit status 0."""
     status, checks = examined(**changed)
     ((grade, line, remedy),) = checks[check]
     assert (status, grade) == (0, "warning")
-    assert said in line
+    assert message in line
     assert remedy
 
 
@@ -88,14 +88,14 @@ def test_a_disk_that_is_nearly_full_is_a_warning(examined, monkeypatch):
     """Less room than 64 MiB is told, with how much is left."""
     monkeypatch.setattr("app.cli.checks.surroundings._LEAST_BYTES", 1 << 62)
     _, checks = examined()
-    assert {grade for grade, said, _ in checks["disk"] if "MiB left" in said} == {"warning"}
+    assert {grade for grade, message, _ in checks["disk"] if "MiB left" in message} == {"warning"}
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [("https://nowhere.invalid/hook", "does not resolve"), ("https://10.1.2.3/hook", "may not be reached")],
 )
-def test_a_receiver_that_could_not_be_sent_to_is_told(pair, examined, url, said):
+def test_a_receiver_that_could_not_be_sent_to_is_told(pair, examined, url, message):
     """A host that does not resolve, and an address of a network that is not allowed; the address is not printed."""
     pair.primary.sql(
         "INSERT INTO webhook_endpoint (id, url, include_subject, status, status_at, created_at, created_by) "
@@ -108,7 +108,7 @@ def test_a_receiver_that_could_not_be_sent_to_is_told(pair, examined, url, said)
         pair.primary.sql("DELETE FROM webhook_endpoint")
     assert status == 1
     (line,) = wrong_of(checks, "webhooks")
-    assert said in line
+    assert message in line
     assert "hook" not in line.replace("webhooks", "")
     assert bool(wrong_of(allowed, "webhooks")) == ("10." not in url)
 

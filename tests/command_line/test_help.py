@@ -68,10 +68,10 @@ def test_every_command_is_on_the_page():
     """Each command has a line in docs/command-line.md, and the page names none that there is not."""
     page = PAGE.read_text(encoding="utf-8")
     assert lacking(page) == []
-    known = set(commands(get_command(app)))
+    names = set(commands(get_command(app)))
     lines = re.findall(r"^- `sceau .*?(?=^- |^$)", page, re.DOTALL | re.MULTILINE)
     named = {each for line in lines for each in re.findall(r"`sceau ([a-z -]+?)(?: --[a-z-]+)?`", line)}
-    assert named == known
+    assert named == names
 
 
 def test_a_command_that_is_missing_from_the_page_is_seen():
@@ -88,12 +88,12 @@ def test_scopes_are_not_broken_in_mid_word(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
         main()
-    said = capsys.readouterr().out
-    assert [each for each in Scope if each not in said] == []
+    output = capsys.readouterr().out
+    assert [each for each in Scope if each not in output] == []
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["keys", "create"], "sceau: missing argument 'name' (sceau keys create --help)"),
         (["keys", "creat"], "sceau: no such command 'creat'. Did you mean 'create'? (sceau keys --help)"),
@@ -101,13 +101,13 @@ def test_scopes_are_not_broken_in_mid_word(monkeypatch, capsys):
         (["retention", "sign", "--by", "x", "--consents", "P1M"], "sceau: invalid value for '--consents': a period is"),
     ],
 )
-def test_wrong_usage_is_one_line_like_any_error(monkeypatch, capsys, words, said):
+def test_wrong_usage_is_one_line_like_any_error(monkeypatch, capsys, words, message):
     """Exit status 2, and one line that begins as every error does and names the help."""
     monkeypatch.setattr(sys, "argv", ["sceau", *words])
     with pytest.raises(SystemExit) as ended:
         main()
-    told = capsys.readouterr().err
-    assert (ended.value.code, told.count("\n"), told.startswith(said)) == (2, 1, True), told
+    errors = capsys.readouterr().err
+    assert (ended.value.code, errors.count("\n"), errors.startswith(message)) == (2, 1, True), errors
 
 
 def test_a_group_without_a_command_says_its_help(monkeypatch, capsys):
@@ -115,9 +115,9 @@ def test_a_group_without_a_command_says_its_help(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["sceau", "keys"])
     with pytest.raises(SystemExit) as ended:
         main()
-    told = capsys.readouterr()
-    assert (ended.value.code, told.err) == (2, "")
-    assert "rotate" in told.out
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.err) == (2, "")
+    assert "rotate" in printed.out
 
 
 def test_a_shell_completes_commands():

@@ -53,8 +53,8 @@ def _ended(monkeypatch, capsys, error):
 )
 def test_a_refusal_is_one_line_that_says_what_to_do(monkeypatch, capsys, error, says):
     """A refusal ends a command with status 1 and one line that names the remedy."""
-    status, said = _ended(monkeypatch, capsys, error)
-    assert (status, said.count("\n"), said[:7], says in said) == (1, 1, "sceau: ", True)
+    status, errors = _ended(monkeypatch, capsys, error)
+    assert (status, errors.count("\n"), errors[:7], says in errors) == (1, 1, "sceau: ", True)
 
 
 def test_no_refusal_is_without_words():
@@ -76,10 +76,10 @@ def test_a_fault_of_the_program_is_shown_without_its_message(monkeypatch, capsys
     error = asyncio.CancelledError("hunter2")
     error.__cause__ = LookupError("hunter2")
     for each in (LookupError("hunter2"), error):
-        status, said = _ended(monkeypatch, capsys, each)
-        assert (status, "hunter2" in said, "Traceback" in said) == (1, False, False)
-        assert "LookupError" in said
-        assert re.search(r"fail \(command_line/test_refusals\.py:\d+\) < _main \(cli/__init__\.py:\d+\)", said)
+        status, errors = _ended(monkeypatch, capsys, each)
+        assert (status, "hunter2" in errors, "Traceback" in errors) == (1, False, False)
+        assert "LookupError" in errors
+        assert re.search(r"fail \(command_line/test_refusals\.py:\d+\) < _main \(cli/__init__\.py:\d+\)", errors)
 
 
 def test_a_fault_of_a_web_worker_is_shown_without_its_message(capsys):
@@ -90,6 +90,6 @@ def test_a_fault_of_a_web_worker_is_shown_without_its_message(capsys):
 
     with pytest.raises(SystemExit) as ended:
         web_workers._answer(fail, [])
-    said = capsys.readouterr().err
-    assert (ended.value.code, "hunter2" in said) == (1, False)
-    assert "builtins.LookupError in fail (command_line/test_refusals.py:" in said
+    errors = capsys.readouterr().err
+    assert (ended.value.code, "hunter2" in errors) == (1, False)
+    assert "builtins.LookupError in fail (command_line/test_refusals.py:" in errors

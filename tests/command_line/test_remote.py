@@ -40,9 +40,9 @@ def register_file(tmp_path):
 
 def wanted(identifier, **more):
     """A processing as a file says it."""
-    said = {**processing(identifier), "controllers": ["exemple"], **more}
-    del said["controller"]
-    return said
+    entry = {**processing(identifier), "controllers": ["exemple"], **more}
+    del entry["controller"]
+    return entry
 
 
 def test_a_register_is_planned_applied_and_then_as_the_file_says(sceau, register_file):
@@ -83,18 +83,18 @@ def test_a_status_is_set(sceau, register_file, pair):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ({"retention": "P7D"}, "say `material: true`"),
         ({"purpose": "statistics"}, "its purpose never changes"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_nothing_is_done(sceau, register_file, more, said):
+def test_what_cannot_be_done_is_said_and_nothing_is_done(sceau, register_file, more, message):
     """One impossible change keeps the others from being made, too."""
     sceau("apply", register_file(wanted("fixed")))
     status, error, _ = sceau("apply", register_file(wanted("fixed", **more), wanted("never-made")))
     assert status == 1
-    assert said in error
+    assert message in error
     assert error.splitlines()[-1] == "Nothing was changed."
     assert "+ processing never-made" in sceau("apply", register_file(wanted("never-made")), "--dry-run")[2]
 
@@ -151,7 +151,7 @@ def test_events_are_printed_in_order_and_gone_on_with(sceau, pair, register_file
 
 
 @pytest.mark.parametrize(
-    ("words", "more", "said"),
+    ("words", "more", "message"),
     [
         (["watch", "--once"], {"key": ""}, "no key: give --key-file, or set SCEAU_KEY"),
         (["watch", "--once"], {"key": "sceau_wrong"}, "401: The key or token is not in force."),
@@ -160,11 +160,11 @@ def test_events_are_printed_in_order_and_gone_on_with(sceau, pair, register_file
         (["watch", "--once"], {"url": "ftp://sceau.example.fr"}, "--url or SCEAU_URL is no address"),
     ],
 )
-def test_a_refusal_is_one_line(sceau, words, more, said):
+def test_a_refusal_is_one_line(sceau, words, more, message):
     """No key, a wrong one, no service: one line each."""
     status, error, _ = sceau(*words, **more)
     assert status == 1
-    assert error.splitlines()[-1].startswith(said)
+    assert error.splitlines()[-1].startswith(message)
 
 
 def test_a_scope_that_is_missing_is_named(sceau, pair):

@@ -71,8 +71,8 @@ def test_the_help_shows_at_most_twelve_words(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["sceau", "--help"])
     with pytest.raises(SystemExit):
         main()
-    said = capsys.readouterr().out.split("Who runs a deployment:")[1]
-    words = [line.split()[0] for line in said.splitlines() if line.startswith("  ") and line[2] != " "]
+    output = capsys.readouterr().out.split("Who runs a deployment:")[1]
+    words = [line.split()[0] for line in output.splitlines() if line.startswith("  ") and line[2] != " "]
     assert words == [word for group in BY_USER.values() for word in group]
     assert set(words) == set(COMMAND.commands)
     assert len(words) <= MOST
@@ -156,11 +156,11 @@ def test_a_reader_that_leaves_is_no_error(words):
 
 def test_progress_is_for_terminals(monkeypatch):
     """A file or a pipe gets nothing; a terminal gets the share, what was done and the time left."""
-    said = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", said)
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", output)
     bar = ProgressLine()
     bar.tell(0.5, "5 rows")
-    assert said.getvalue() == ""
+    assert output.getvalue() == ""
     control, terminal = pty.openpty()
     with os.fdopen(terminal, "w") as screen:
         monkeypatch.setattr(sys, "stderr", screen)

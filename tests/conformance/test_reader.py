@@ -89,14 +89,14 @@ def test_what_a_file_says_is_kept_beside_the_core_values(read):
     )
     assert event.capacity == {"age_band": "under_15", "given_by": "both"}
     assert (event.event.collection.age_band, event.event.collection.given_by) == (AgeBand.UNDER_15, GivenBy.BOTH)
-    asked = case.request
-    assert (asked.subject_id, asked.participant_ids, asked.at) == (
+    request = case.request
+    assert (request.subject_id, request.participant_ids, request.at) == (
         "alice",
         ("bob",),
         datetime(2026, 6, 15, 12, tzinfo=UTC),
     )
-    assert asked.request.participants == (Participant(b"bob", local=True),)
-    assert (asked.request.elements, asked.request.territory) == (frozenset(), "WF")
+    assert request.request.participants == (Participant(b"bob", local=True),)
+    assert (request.request.elements, request.request.territory) == (frozenset(), "WF")
     assert case.expect.values == {
         "decision": False,
         "reason": "human_access",
@@ -323,8 +323,12 @@ def test_an_age_and_told_facts_are_read(read):
     assert (version.transfers, version.storage_location) == (frozenset({Transfer("US")}), "France")
     assert (version.automated_decisions is None, version.conditional) == (False, True)
     assert str(version.derived_data_erased_within) == "P1D"
-    said = file.cases[0].events[0].event.collection
-    assert (said.age_band, said.age_weight, said.under_15_until) == (AgeBand.UNDER_15, 4, date(2026, 3, 10))
+    collection = file.cases[0].events[0].event.collection
+    assert (collection.age_band, collection.age_weight, collection.under_15_until) == (
+        AgeBand.UNDER_15,
+        4,
+        date(2026, 3, 10),
+    )
 
 
 @pytest.mark.parametrize(

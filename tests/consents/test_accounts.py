@@ -224,13 +224,13 @@ def test_keys_are_stated_anew_once_what_is_being_recorded_stands():
         with running(database) as straggler:
             straggler.register("ads")
             name = straggler.client.app.state.services.deployment.pseudonyms.locator("user", "late").hex()  # type: ignore[attr-defined]
-            with psycopg.connect(administrator_url(database.name)) as held, ThreadPoolExecutor(2) as pool:
-                held.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+            with psycopg.connect(administrator_url(database.name)) as holder, ThreadPoolExecutor(2) as pool:
+                holder.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
                 recorded = pool.submit(straggler.decide, "late", "ads")
                 eventually(lambda: rows(database, WAITING))
                 started = pool.submit(_started, database, straggler, OLD, NEW)
                 eventually(lambda: len(rows(database, WAITING)) == 2)
-                held.rollback()
+                holder.rollback()
                 assert recorded.result()
                 assert started.result() is None
             with pytest.raises(DeploymentRefusedError, match=REFUSED):

@@ -168,14 +168,14 @@ def test_a_key_that_ends_while_its_grant_waits_records_nothing(api, shared_datab
     with psycopg.connect(administrator_url(shared_database.name)) as holder, ThreadPoolExecutor(1) as pool:
         holder.execute("SELECT FROM subject FOR UPDATE")
         groups = api.client.app.state.recording_groups
-        asked = pool.submit(api.with_key(made["key"]).call, "POST", "/v1/consents", grant(busy, "ads"))
+        writing = pool.submit(api.with_key(made["key"]).call, "POST", "/v1/consents", grant(busy, "ads"))
         eventually(lambda: groups.patient._value < 3)  # it waits alone, in a transaction of its own
         if change == "revoked":
             api.ok("DELETE", f"/v1/keys/{made['id']}")
         else:
             api.ok("PATCH", f"/v1/keys/{made['id']}", {"processings": ["other"]})
         holder.rollback()
-        assert asked.result().status_code == (401 if change == "revoked" else 403)
+        assert writing.result().status_code == (401 if change == "revoked" else 403)
     assert api.reason(busy, "ads") == "consent_refused"
 
 
@@ -201,8 +201,8 @@ def test_what_waits_about_a_person_is_recorded_in_its_order(api, shared_database
     with psycopg.connect(administrator_url(shared_database.name)) as holder:
         holder.execute("SELECT FROM subject FOR UPDATE")
 
-        async def then_let_go(whole: Group, session: Any, register: Any) -> Any:
-            answers = await record(whole, session, register)
+        async def then_let_go(group: Group, session: Any, register: Any) -> Any:
+            answers = await record(group, session, register)
             holder.rollback()
             return answers
 
@@ -240,8 +240,8 @@ def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, shared_da
 
     record = Group.record
 
-    async def then_let_go(whole: Group, session: Any, register: Any) -> Any:
-        done = await record(whole, session, register)
+    async def then_let_go(group: Group, session: Any, register: Any) -> Any:
+        done = await record(group, session, register)
         if len(first) == 1:
             release(session, first[0])  # it was claimed by this transaction in truth
             first.append(None)
@@ -277,13 +277,13 @@ def test_no_write_of_a_revoked_key_is_recorded_after_the_revocation(api, shared_
         ThreadPoolExecutor(2) as pool,
     ):
         holder.execute("SELECT FROM subject_locator JOIN subject USING (subject_ref) FOR UPDATE")
-        asked = pool.submit(api.with_key(made["key"]).call, "POST", path, body)
+        writing = pool.submit(api.with_key(made["key"]).call, "POST", path, body)
         eventually(lambda: watcher.execute(WAITING).fetchall())
         revoked = pool.submit(api.call, "DELETE", f"/v1/keys/{made['id']}")
         eventually(lambda: revoked.done() or len(watcher.execute(WAITING).fetchall()) > 1)
         was_revoked_first = revoked.done()
         holder.rollback()
-        assert (asked.result().status_code == 401) is was_revoked_first
+        assert (writing.result().status_code == 401) is was_revoked_first
         assert revoked.result().status_code == 204
 
 
@@ -297,12 +297,12 @@ def test_a_key_that_others_hold_holds_up_nobody(api, shared_database):
         holder.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_lock_name(call)])
         groups = api.client.app.state.recording_groups
         key = {"Idempotency-Key": "k"}
-        asked = pool.submit(api.with_key(made["key"]).call, "POST", "/v1/withdrawals", {"subject": subject(one)}, key)
+        writing = pool.submit(api.with_key(made["key"]).call, "POST", "/v1/withdrawals", {"subject": subject(one)}, key)
         eventually(lambda: groups.patient._value < 3)
         api.ok("POST", "/v1/consents", grant(stranger, "ads"))
-        assert not asked.done()
+        assert not writing.done()
         holder.rollback()
-        assert asked.result().status_code == 200
+        assert writing.result().status_code == 200
 
 
 def _idle_groups():
@@ -361,13 +361,13 @@ async def test_a_group_takes_nothing_that_a_group_under_way_holds():
 async def test_a_group_that_was_ended_before_it_began_tells_its_own():
     """A decision whose group is cancelled before it begins gets an error and does not wait."""
     groups = _idle_groups()
-    asked = asyncio.create_task(groups.record(_order("one")))
+    recording = asyncio.create_task(groups.record(_order("one")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)  # its task is made, and has not run yet
     assert groups.running
     await groups.close()
     with pytest.raises(DatabaseUnavailableError):
-        await asyncio.wait_for(asked, 10)
+        await asyncio.wait_for(recording, 10)
 
 
 def _order(name, call=None, request=None):

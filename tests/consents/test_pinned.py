@@ -120,10 +120,10 @@ def _many(send: Recording) -> None:
         {**row, "source_id": "3", "decision": "withdrawn", "subject": subject("joe")},
         {**row, "source_id": "4", "decision": "granted", "processing": "nothing"},
     ]
-    whole = {"import": "old", "until": "2026-06-14T00:00:00Z", "grants_expected": 2, "rows": rows}
-    send.send("/v1/imports", whole)
-    send.send("/v1/imports", whole)
-    send.send("/v1/imports", {**whole, "until": "2026-06-13T00:00:00Z"})
+    page = {"import": "old", "until": "2026-06-14T00:00:00Z", "grants_expected": 2, "rows": rows}
+    send.send("/v1/imports", page)
+    send.send("/v1/imports", page)
+    send.send("/v1/imports", {**page, "until": "2026-06-13T00:00:00Z"})
 
 
 def _people(send: Recording) -> None:
@@ -167,8 +167,8 @@ def _without_chance(requests: list[Any], rows: dict[str, list[Any]]) -> dict[str
     """The findings, with a number in place of each random id, by the order in which the ids were answered."""
     names: dict[str, str] = {}
     replaced = RANDOM.sub(lambda each: names.setdefault(each[0], f"random {len(names) + 1}"), _text(requests))
-    held = json.loads(RANDOM.sub(lambda each: names.get(each[0], "random"), _text(rows)))
-    return {"requests": json.loads(replaced), "rows": {table: sorted(each, key=_text) for table, each in held.items()}}
+    kept = json.loads(RANDOM.sub(lambda each: names.get(each[0], "random"), _text(rows)))
+    return {"requests": json.loads(replaced), "rows": {table: sorted(each, key=_text) for table, each in kept.items()}}
 
 
 def _text(value: Any) -> str:

@@ -65,7 +65,7 @@ class Facts:
         url = "https://receiver.example/hook"
         webhooks = tuple(api.ok("POST", "/v1/webhooks", {"url": url})["id"] for _ in range(4))
         callers = tuple((each["id"], each["keys"][0]["id"]) for each in made)
-        known = (*processings, "archive", "filter")
+        names = (*processings, "archive", "filter")
         ada = api.ok("POST", "/v1/keys", {"name": "Ada", "kind": "person", "scopes": ["audit:read"]})["key"]
         publish(api)
         members = tuple(api.ok("POST", "/v1/staff/members", {"name": "Bob"})["id"] for _ in range(8))
@@ -86,7 +86,7 @@ class Facts:
         )
         api.client.portal.call(append_all, work)  # type: ignore[union-attr]
         told = (webhooks, events, waiting, at_gate, approver, ended)
-        return cls(api, known, consents, callers, (text,), ada, members, *told)
+        return cls(api, names, consents, callers, (text,), ada, members, *told)
 
     def key_for(self, path: str) -> str | None:
         """The key that a path is called with: a person's where only persons may call."""
@@ -116,7 +116,7 @@ class Facts:
 
     def _ids(self, path: str) -> tuple[str, ...]:
         """Ids of what a path is about."""
-        found = {
+        values = {
             "consents": self.consents,
             "consent-events": self.consents,
             "keys": tuple(caller for caller, _ in self.keys),
@@ -124,7 +124,7 @@ class Facts:
             "staff": self.members,
             "controllers": ("joint",),
         }
-        return found.get(path.split("/")[2], self.processings)
+        return values.get(path.split("/")[2], self.processings)
 
     def _body(self, path: str, body: dict[str, Any], number: int) -> dict[str, Any]:
         left_out = INSTANTS if number % 2 else ()

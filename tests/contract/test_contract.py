@@ -36,9 +36,9 @@ DOCUMENT = document()
 
 
 def _operations() -> Iterator[AnyOperation]:
-    for found in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations():
-        assert isinstance(found, Ok)
-        yield found.ok()
+    for operation in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations():
+        assert isinstance(operation, Ok)
+        yield operation.ok()
 
 
 OPERATIONS = list(_operations())
@@ -82,31 +82,31 @@ def test_the_document_is_valid():
 @each_operation
 def test_well_formed_requests(facts, operation):
     """Well-formed requests with real ids are answered as documented, and some of them succeed."""
-    found: set[int] = set()
+    statuses: set[int] = set()
 
     def run(case: AnyCase, number: int) -> None:
-        found.add(_held_to_the_document(facts, facts.place(case, number)))
+        statuses.add(_held_to_the_document(facts, facts.place(case, number)))
 
     for tries in (FEW, MORE):
-        if not any(200 <= status < 300 for status in found):
+        if not any(200 <= status < 300 for status in statuses):
             tries(given(operation.as_strategy(generation_mode=GenerationMode.POSITIVE), st.integers(0, 1000))(run))()
-    assert any(200 <= status < 300 for status in found), found
+    assert any(200 <= status < 300 for status in statuses), statuses
 
 
 @pytest.mark.hypothesis
 @pytest.mark.parametrize("operation", ASKING, ids=lambda each: each.label)
 def test_requests_that_the_document_does_not_allow(shared, operation):
     """Requests outside the document are answered as documented too, and never with a 5xx."""
-    found: set[int] = set()
+    statuses: set[int] = set()
 
     @FEW
     @given(operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def run(case: AnyCase) -> None:
-        found.add(_held_to_the_document(shared, case))
+        statuses.add(_held_to_the_document(shared, case))
 
     run()
-    assert found
-    assert max(found) < 500
+    assert statuses
+    assert max(statuses) < 500
 
 
 @each_operation

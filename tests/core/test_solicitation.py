@@ -25,7 +25,7 @@ def test_half_years_are_civil_ones_of_paris(at, begins, ends):
 
 
 @pytest.mark.parametrize(
-    ("asked", "no", "by_person", "enough"),
+    ("solicitations", "no", "by_person", "enough"),
     [
         (Solicited(), None, False, False),
         (Solicited((JANUARY, MARCH)), None, False, False),
@@ -38,6 +38,6 @@ def test_half_years_are_civil_ones_of_paris(at, begins, ends):
         (Solicited((JANUARY,), by_person=True), None, False, False),
     ],
 )
-def test_what_is_enough(asked, no, by_person, enough):
+def test_what_is_enough(solicitations, no, by_person, enough):
     """A person is asked three times at most, once after a no, and once at their own request."""
-    assert asked.is_enough(no, by_person=by_person) is enough
+    assert solicitations.is_enough(no, by_person=by_person) is enough

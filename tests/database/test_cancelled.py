@@ -105,8 +105,8 @@ async def test_a_cancellation_is_no_failure_of_the_database(database, monkeypatc
     became = {}
     for after in AFTER:
         place = 1
-        while (told := await _cancelled(database.app_url, work, place, after)) is not None:
-            became[place, after] = told
+        while (outcome := await _cancelled(database.app_url, work, place, after)) is not None:
+            became[place, after] = outcome
             place += 1
     assert len(became) > 2 * len(AFTER)
     assert [each for each in became.items() if each[1] != "ended"] == []

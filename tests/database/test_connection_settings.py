@@ -40,8 +40,8 @@ async def by_memory(url):
     pool = ReadPool(url, LIMITS)
     await pool.open()
     try:
-        (told,) = await pool.fetch(await server_of(url), Prepared(text(NAMED)), {})
-        return told[2:]  # which server, and that something was found
+        (row,) = await pool.fetch(await server_of(url), Prepared(text(NAMED)), {})
+        return row[2:]  # which server, and that something was found
     finally:
         await pool.close()
 
@@ -75,10 +75,10 @@ def test_a_connection_without_them_would_be_seen(database):
 
 async def test_what_a_dsn_leaves_out_is_looked_for_in_the_environment(database, monkeypatch):
     """A DSN without a host leads where PGHOST says, as libpq's own do; several addresses are tried one by one."""
-    told = conninfo_to_dict(database.app_url.replace("+psycopg", ""))
-    monkeypatch.setenv("PGHOST", str(told["host"]))
-    monkeypatch.setenv("PGPORT", str(told.get("port", 5432)))
-    assert await server_of(f"postgresql://{told['user']}@/{told['dbname']}")
+    parameters = conninfo_to_dict(database.app_url.replace("+psycopg", ""))
+    monkeypatch.setenv("PGHOST", str(parameters["host"]))
+    monkeypatch.setenv("PGPORT", str(parameters.get("port", 5432)))
+    assert await server_of(f"postgresql://{parameters['user']}@/{parameters['dbname']}")
     assert patience("postgresql://a@/b?hostaddr=192.0.2.1,192.0.2.2") == patience("postgresql://a@one,two/b")
     with pytest.raises(psycopg.OperationalError, match="as many hosts as ports"):
         await server_of("postgresql://a@one:1,two:2,three:3/b?hostaddr=192.0.2.1,192.0.2.2")

@@ -72,9 +72,9 @@ def test_the_service_s_role_is_refused_in_words(sceau, database, monkeypatch, ca
 def test_the_owner_s_address_is_enough(sceau, database, monkeypatch):
     """Without the service's settings, and with several hosts of which one is away, the owner sees the limits."""
     monkeypatch.delenv("SCEAU_DATABASE_URL")
-    told = conninfo_to_dict(database.owner_url.replace("+psycopg", ""))
-    hosts = f"/nowhere,{told['host']}"
-    url = f"postgresql://{told['user']}@/{told['dbname']}?host={quote(hosts, safe='/,')}&port={told.get('port', 5432)}"
+    dsn = conninfo_to_dict(database.owner_url.replace("+psycopg", ""))
+    hosts = f"/nowhere,{dsn['host']}"
+    url = f"postgresql://{dsn['user']}@/{dsn['dbname']}?host={quote(hosts, safe='/,')}&port={dsn.get('port', 5432)}"
     monkeypatch.setenv("SCEAU_DATABASE_OWNER_URL", url)
     assert sceau("show")[0] == 0
     monkeypatch.setenv("SCEAU_DATABASE_OWNER_URL", "postgresql://nobody@127.0.0.1:1/none")

@@ -45,14 +45,14 @@ def _behind_a_rename(api, database, *lookups):
     api.ok("GET", "/v1/keys")
     with psycopg.connect(database.owner_url) as holder, ThreadPoolExecutor(1) as pool:
         holder.execute("UPDATE caller SET name = 'renamed'")
-        asked = pool.submit(_looked_up, database, *lookups)
+        looking_up = pool.submit(_looked_up, database, *lookups)
         with psycopg.connect(database.owner_url, autocommit=True) as watcher:
             waiting = (
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
             eventually(lambda: watcher.execute(waiting).fetchone() != (0,))
         holder.commit()
-        return asked.result()
+        return looking_up.result()
 
 
 def test_a_look_up_behind_a_lock_sees_what_its_holder_committed(api, database):
@@ -87,10 +87,10 @@ def test_a_decision_is_recorded_in_two_round_trips(api, monkeypatch):
     seen: list[str] = []
 
     def noted(name, real):
-        def note(self, *asked, **named):
+        def note(self, *arguments, **named):
             if current_origin().way is EntryPoint.API:  # and not a task of the service's own, beside it
                 seen.append(name)
-            return real(self, *asked, **named)
+            return real(self, *arguments, **named)
 
         return note
 

@@ -27,8 +27,8 @@ LONGEST_REVISION = 32
 def _drift(url: str, wanted: MetaData) -> list[object]:
     options = {"compare_type": True, "compare_server_default": True, "include_name": is_declared_here}
     with connected(url) as connection:
-        found: list[object] = compare_metadata(MigrationContext.configure(connection, opts=options), wanted)
-    return found
+        differences: list[object] = compare_metadata(MigrationContext.configure(connection, opts=options), wanted)
+    return differences
 
 
 def test_nothing_is_left_to_generate(migrated):
@@ -139,5 +139,5 @@ def test_a_migration_is_recorded_when_it_changed_something(empty):
     """Migrating an empty database is one entry, and again is none."""
     migrate(empty.owner_url, empty.app_url)
     migrate(empty.owner_url, empty.app_url)
-    told = [(each["act"], each["detail"]) for each in trail(empty)]
-    assert told == [("schema.migrated", {"after": known_revisions()[-1]})]
+    acts = [(each["act"], each["detail"]) for each in trail(empty)]
+    assert acts == [("schema.migrated", {"after": known_revisions()[-1]})]

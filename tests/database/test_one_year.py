@@ -73,10 +73,10 @@ def _moments() -> list[datetime]:
 def test_the_database_accepts_every_year_that_the_core_counts(passing_owner, counting):
     """No grant that the rules allow is refused by the check, around each change of hour and leap day."""
     policy = PeriodPolicy(counting, ONE_YEAR)
-    found = passing_owner.execute(
+    rows = passing_owner.execute(
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'ck_consent_event_one_year'"
     )
-    check = found.fetchone()[0].removeprefix("CHECK ")
+    check = rows.fetchone()[0].removeprefix("CHECK ")
     passing_owner.execute("CREATE TEMP TABLE counted (collected_at timestamptz, expires_at timestamptz)")
     with passing_owner.cursor() as cursor:
         pairs = [(moment, policy.expiry(moment, ONE_YEAR)) for moment in _moments()]

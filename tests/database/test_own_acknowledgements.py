@@ -16,9 +16,9 @@ KEPT = "SELECT way FROM staff_acknowledgement WHERE member = %s ORDER BY recorde
 def members(owner):
     """Two members, of whom nothing is recorded yet."""
     owner.execute(PREPARE)
-    found = [row[0] for row in owner.execute("SELECT id FROM staff_member")]
+    members = [row[0] for row in owner.execute("SELECT id FROM staff_member")]
     owner.commit()
-    return found
+    return members
 
 
 def _kept(connection, member):

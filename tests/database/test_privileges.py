@@ -110,10 +110,10 @@ def granted(lasting):
     body = {"role": APP_ROLE, "tables": sorted(PRIVILEGES), "words": WORDS, "words_of_columns": WORDS_OF_COLUMNS}
     with psycopg.connect(lasting.owner_url) as connection:
         rights = connection.execute(RIGHTS, body).fetchall()
-    found: dict[str, set[str]] = {table: set() for table in PRIVILEGES}
+    granted: dict[str, set[str]] = {table: set() for table in PRIVILEGES}
     for table, right in rights:
-        found[table].add(right)
-    return found
+        granted[table].add(right)
+    return granted
 
 
 def _written(line: str) -> set[str]:

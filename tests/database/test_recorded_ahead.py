@@ -57,8 +57,8 @@ def test_without_the_trigger_it_is_not(owner, table):
 
 def test_every_table_that_says_when_it_was_recorded_is_looked_at(owner):
     """A table with `recorded_at` that this file forgets would fail here."""
-    found = owner.execute("SELECT table_name FROM information_schema.columns WHERE column_name = 'recorded_at'")
-    assert {name for (name,) in found} == set(TABLES)
+    tables = owner.execute("SELECT table_name FROM information_schema.columns WHERE column_name = 'recorded_at'")
+    assert {name for (name,) in tables} == set(TABLES)
 
 
 def test_a_tolerance_is_the_owner_s(application, owner):
@@ -118,5 +118,5 @@ def test_a_service_whose_clock_is_ahead_records_nothing(database):
 def test_a_deployment_begins_with_ten_seconds(migrated):
     """What a migration sets: ten seconds for clocks, thirty days for the log."""
     with psycopg.connect(migrated.owner_url) as connection:
-        found = connection.execute("SELECT log_floor_days, clock_tolerance FROM owner_limit").fetchone()
-    assert found == (30, TOLERANCE)
+        limits = connection.execute("SELECT log_floor_days, clock_tolerance FROM owner_limit").fetchone()
+    assert limits == (30, TOLERANCE)

@@ -31,11 +31,11 @@ def _counts(url: str) -> dict[str, int]:
         return {table: len(connection.execute(f"SELECT FROM {table}").fetchall()) for table in TRACES}
 
 
-async def _say(session, deployment, *said):
+async def _say(session, deployment, *arguments):
     """Record decisions about one person."""
-    named = named_in(said)
+    named = named_in(arguments)
     opened = await open_ledgers(session, deployment, named, ["ads-mail"], documents=named)
-    for each in said:
+    for each in arguments:
         await record(session, deployment, CALLER, each, opened)
 
 
@@ -73,9 +73,9 @@ def test_event_change_and_outbox_carry_one_transaction(registered):
         changed = connection.execute(
             "SELECT xid::text FROM change WHERE kind = 1 AND ref = (SELECT locator FROM subject_locator)"
         ).fetchall()
-        told = connection.execute("SELECT xid::text, type FROM outbox WHERE subject_ref = %s", [ref]).fetchall()
+        queued = connection.execute("SELECT xid::text, type FROM outbox WHERE subject_ref = %s", [ref]).fetchall()
     assert changed == [(xmin,)]
-    assert told == [(xmin, "fr.sceau.consent.granted")]
+    assert queued == [(xmin, "fr.sceau.consent.granted")]
 
 
 def test_a_refused_commit_leaves_nothing(registered):

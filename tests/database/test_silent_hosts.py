@@ -23,8 +23,8 @@ class Line:
     """Between a client and PostgreSQL; while it is `silent`, logins pass and nothing behind them is answered."""
 
     def __init__(self, url):
-        told = conninfo_to_dict(url.replace("+psycopg", ""))
-        self._server, self.silent = f"{told['host']}/.s.PGSQL.{told.get('port', 5432)}", False
+        parameters = conninfo_to_dict(url.replace("+psycopg", ""))
+        self._server, self.silent = f"{parameters['host']}/.s.PGSQL.{parameters.get('port', 5432)}", False
         self.carried = set[asyncio.Task[None]]()
 
     def accept(self, reader, writer):
@@ -47,11 +47,11 @@ class Line:
         writer.close()
 
     async def _answer(self, reader, writer):
-        known = False
+        is_ready = False
         while part := await reader.read(65_536):
-            if not (known and self.silent):
+            if not (is_ready and self.silent):
                 writer.write(part)
-            known = known or part.endswith(READY)
+            is_ready = is_ready or part.endswith(READY)
         writer.close()
 
 
@@ -93,18 +93,18 @@ async def _tried(read, pool, server):
 async def test_a_silent_host_keeps_no_connection_of_a_pool(database, tmp_path, kind):
     """Every read fails while a host is silent, and every read is answered once it speaks again."""
     made, read = POOLS[kind]
-    async with line_to(database, tmp_path) as (line, url), await connect(url, statement_seconds=1) as known:
+    async with line_to(database, tmp_path) as (line, url), await connect(url, statement_seconds=1) as connection:
         pool = made(url, limits=LIMITS)
         if isinstance(pool, ReadPool):
             await pool.open()
         try:
-            assert await _tried(read, pool, known.server) == [True] * AT_ONCE
+            assert await _tried(read, pool, connection.server) == [True] * AT_ONCE
             line.silent = True
             for _ in range(2):
-                assert await _tried(read, pool, known.server) == [False] * AT_ONCE
+                assert await _tried(read, pool, connection.server) == [False] * AT_ONCE
             line.silent = False
             for _ in range(100):
-                if await _tried(read, pool, known.server) == [True] * AT_ONCE:
+                if await _tried(read, pool, connection.server) == [True] * AT_ONCE:
                     return
                 await asyncio.sleep(0.1)
             pytest.fail("it speaks again, and nobody hears it")

@@ -34,17 +34,17 @@ def test_nothing_but_the_required_members_is_needed(pdp):
 @pytest.mark.parametrize(("name", "word"), [("alice", "permit"), ("bob", "deny")])
 def test_a_word_is_answered_from_memory_too(pdp, name, word):
     """A plain answer and the next JSON answer on one connection do not disturb each other."""
-    memory, asked = pdp.client.app.state.services.memory, question(name, "ads")
+    memory, body = pdp.client.app.state.services.memory, question(name, "ads")
 
     def remembered(headers):
         before = memory.hits
-        answer = pdp.call("POST", ONE, asked, headers)
+        answer = pdp.call("POST", ONE, body, headers)
         return answer if memory.hits > before else None
 
     assert eventually(lambda: remembered({"Accept": "text/plain"})).text == word
     assert remembered({"Accept": "text/plain"}).headers["content-type"] == "text/plain; charset=utf-8"
     assert remembered({}).json()["decision"] is (word == "permit")
-    assert pdp.ok("POST", MANY, {"evaluations": [asked]}, {"Accept": "text/plain"})["evaluations"]
+    assert pdp.ok("POST", MANY, {"evaluations": [body]}, {"Accept": "text/plain"})["evaluations"]
 
 
 def test_a_refusal_to_answer_is_never_a_word(pdp):

@@ -253,11 +253,11 @@ async def test_a_field_behind_a_chunked_body_is_no_field_of_the_request(made, cl
     """A trailer is not taken into the head: neither an endpoint nor the application sees it."""
     seen = []
     app = made.application
-    asked, called = made.decisions.at_once, type(app).__call__
+    real, called = made.decisions.at_once, type(app).__call__
 
     def at_once(head, body):
         seen.append(head.authorization)
-        return asked(head, body)
+        return real(head, body)
 
     async def call(self, scope, receive, send):
         await asyncio.sleep(0.05)  # the trailer has come by now

@@ -61,15 +61,15 @@ def _wanted(file, case):
 
 def _check(replay, case):
     replay.record(case)
-    asked = replay.question(case)
+    body = replay.question(case)
     wanted = _wanted(replay.file, case)
     replay.clock.at = FAR_AHEAD
-    explained = replay.api.ok("POST", "/v1/explanations", {**asked, "at": wire(case.request.at)})
+    explained = replay.api.ok("POST", "/v1/explanations", {**body, "at": wire(case.request.at)})
     assert _told(explained) == wanted
     assert explained["rules"][-1]["matched"] is True
     if answered_live(replay.file, case):
         replay.clock.at = case.request.at
-        live = replay.api.ok("POST", "/access/v1/evaluation", asked)
+        live = replay.api.ok("POST", "/access/v1/evaluation", body)
         assert _told(live) == wanted
 
 

@@ -7,9 +7,9 @@ import pytest
 from tests.support.api import question, subject
 
 
-def ordered(asked, *names):
+def ordered(question, *names):
     """A question with its top-level members in this order."""
-    return json.dumps({name: asked[name] for name in names}).encode()
+    return json.dumps({name: question[name] for name in names}).encode()
 
 
 SUBJECT_FIRST = ("subject", "action", "resource")

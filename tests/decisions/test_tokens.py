@@ -115,10 +115,10 @@ def test_without_the_opt_in_there_is_none(pdp, context):
     assert "decision_token" not in answer["context"]
 
 
-@pytest.mark.parametrize("asked", [1, "true", None, {}, []])
-def test_an_opt_in_that_is_no_boolean_is_refused(pdp, asked):
+@pytest.mark.parametrize("opt_in", [1, "true", None, {}, []])
+def test_an_opt_in_that_is_no_boolean_is_refused(pdp, opt_in):
     """`decision_token` is true or false: anything else is a 400 that names it, and never a quiet no."""
-    answer = pdp.call("POST", ONE, {**question("alice", "ads"), "context": {"decision_token": asked}})
+    answer = pdp.call("POST", ONE, {**question("alice", "ads"), "context": {"decision_token": opt_in}})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] == "context.decision_token"
 
@@ -266,15 +266,15 @@ def test_rotation_is_for_callers_of_every_processing(pdp):
 
 
 @pytest.mark.parametrize(
-    ("held", "other", "uses"),
+    ("scope", "other", "uses"),
     [
         ("keys:manage", "webhooks:manage", [{"use": "webhooks"}, {"use": "webhook_secret", "webhook": NOWHERE}]),
         ("webhooks:manage", "keys:manage", [{"use": "decision_tokens"}]),
     ],
 )
-def test_each_use_of_a_key_has_its_own_scope(pdp, held, other, uses):
+def test_each_use_of_a_key_has_its_own_scope(pdp, scope, other, uses):
     """A caller with the scope of one use is refused each other use; the missing scope is named, and no key is made."""
-    before, caller = published(pdp), pdp.with_key(pdp.new_key(held))
+    before, caller = published(pdp), pdp.with_key(pdp.new_key(scope))
     for use in uses:
         answer = caller.call("POST", "/v1/signing-keys", use)
         assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:scope-missing")

@@ -55,11 +55,11 @@ def test_taken_port_is_one_line(tmp_path):
 
 def test_port_taken_while_it_starts_is_one_line(tmp_path, capsys, monkeypatch):
     """A port that somebody takes after the first look is not mistaken for the service: one line, and no key is sent."""
-    asked = []
+    prompts = []
 
     class Other(Answering):
         def get(self):
-            asked.append(self.headers.get("Authorization"))
+            prompts.append(self.headers.get("Authorization"))
             self.answer()
 
     monkeypatch.setattr("signal.signal", lambda *_: None)
@@ -71,7 +71,7 @@ def test_port_taken_while_it_starts_is_one_line(tmp_path, capsys, monkeypatch):
     err = capsys.readouterr().err
     assert f"127.0.0.1:{port} cannot be listened on" in err
     assert err.count("\n") == 1
-    assert not any(asked)
+    assert not any(prompts)
 
 
 def test_unusable_data_directory_is_one_line(tmp_path):

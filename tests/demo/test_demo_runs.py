@@ -55,10 +55,10 @@ def test_summary_tells_every_reason(shipped):
 
 def test_withdrawal_changes_the_next_answer(shipped):
     """The same question is a permit before the withdrawal and a deny right after it."""
-    told = shipped.out.partition("Withdrawal:")[2]
-    assert "al…@example.fr from targeted-ads" in told
-    assert "(1 consent ended)" in told
-    assert told.index("PERMIT") < told.index("consent_in_force") < told.index("consent_withdrawn")
+    text = shipped.out.partition("Withdrawal:")[2]
+    assert "al…@example.fr from targeted-ads" in text
+    assert "(1 consent ended)" in text
+    assert text.index("PERMIT") < text.index("consent_in_force") < text.index("consent_withdrawn")
 
 
 def test_output_fits_80_columns_and_tells_no_key(shipped):
@@ -75,26 +75,26 @@ def test_nothing_listens_after_once(shipped):
 
 def test_no_address_reaches_a_file(shipped, data):
     """No file of the data directory holds an address, a subject line or a Message-ID; the register is there."""
-    held = [file.read_bytes() for file in data.rglob("*") if file.is_file()]
+    contents = [file.read_bytes() for file in data.rglob("*") if file.is_file()]
     for word in SECRET_WORDS:
-        assert not any(word.encode() in content for content in held), word
-    assert any(b"targeted-ads" in content for content in held)
+        assert not any(word.encode() in content for content in contents), word
+    assert any(b"targeted-ads" in content for content in contents)
 
 
 def test_left_running_until_interrupted(left_running, data):
     """Without --once the API page and the key's place are told, the page answers, and Ctrl-C ends all with status 0."""
     process, port = left_running(data)
     lines = iter(process.stdout.readline, "")
-    told = next(line for line in lines if line.startswith("API page"))
-    assert told.split()[-1] == f"http://127.0.0.1:{port}/docs"
+    address = next(line for line in lines if line.startswith("API page"))
+    assert address.split()[-1] == f"http://127.0.0.1:{port}/docs"
     assert str(data / "keys" / "bootstrap") in next(lines)
     assert next(lines).split()[1] == f"http://127.0.0.1:{port}/console"
-    link, asked = next(lines).split()[1], next(lines).removeprefix("Ask ").strip()
+    link, command = next(lines).split()[1], next(lines).removeprefix("Ask ").strip()
     next(lines)
     with httpx2.Client(trust_env=False) as client:
         assert client.get(f"http://127.0.0.1:{port}/docs").status_code == 200
         assert client.get(link).status_code == 200
-    answer = subprocess.run(["bash", "-c", f"{asked} -s --noproxy '*'"], capture_output=True, text=True, check=True)
+    answer = subprocess.run(["bash", "-c", f"{command} -s --noproxy '*'"], capture_output=True, text=True, check=True)
     assert isinstance(json.loads(answer.stdout)["decision"], bool)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
@@ -143,26 +143,26 @@ def test_service_ends_when_the_demo_is_killed(left_running, data):
 
 def test_what_happens_to_people_is_told_as_the_service_answered_it(shipped):
     """A child and a parent, a renewal declined, a text that two persons change, an erasure: each with its answer."""
-    told = " ".join(shipped.out.split())
-    assert "a child consents alone: awaiting_other_parent_or_child; a decision says consent_invalid" in told
-    assert "a parent does too: in_force; a decision says consent_in_force" in told
-    assert "renewal declined: a decision still says consent_in_force; a reminder is answered 409" in told
-    assert "its own author approves it: 403 urn:sceau:problem:own-proposal" in told
-    assert "erased: 1 consent found by the id before, 0 after; a decision says no_consent" in told
+    text = " ".join(shipped.out.split())
+    assert "a child consents alone: awaiting_other_parent_or_child; a decision says consent_invalid" in text
+    assert "a parent does too: in_force; a decision says consent_in_force" in text
+    assert "renewal declined: a decision still says consent_in_force; a reminder is answered 409" in text
+    assert "its own author approves it: 403 urn:sceau:problem:own-proposal" in text
+    assert "erased: 1 consent found by the id before, 0 after; a decision says no_consent" in text
 
 
 def test_the_demo_ends_with_a_receipt_verified_and_a_forged_row_named(shipped):
     """The verifier alone says both, with the words that docs/proof.md explains; nothing of the forgery is kept."""
-    told = " ".join(shipped.out.partition("Proof:")[2].split())
-    assert "her receipt, checked by verify.py alone: receipt.jwt: ok: the entry stands in the log" in told
-    assert "the bundle of that moment says, as it should: audit.zip: WRONG: entry " in told
-    assert "what the database has is not what was recorded - the row is as it was again, and a new bundle" in told
-    assert told.endswith("Done; the service is stopped.")
+    text = " ".join(shipped.out.partition("Proof:")[2].split())
+    assert "her receipt, checked by verify.py alone: receipt.jwt: ok: the entry stands in the log" in text
+    assert "the bundle of that moment says, as it should: audit.zip: WRONG: entry " in text
+    assert "what the database has is not what was recorded - the row is as it was again, and a new bundle" in text
+    assert text.endswith("Done; the service is stopped.")
 
 
 def test_the_schedule_of_retention_is_signed_on_a_data_directory(shipped, data):
     """One command starts the database, signs, shows what is in force, and stops it; the next one runs by it."""
-    for words, said in ((("sign", "--by", "DPO"), "Signed by DPO"), (("run",), "0 ledgers destroyed")):
+    for words, output in ((("sign", "--by", "DPO"), "Signed by DPO"), (("run",), "0 ledgers destroyed")):
         bare = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
         done = run_forked(["retention", *words, "--data", str(data)], bare, ROOT, HANGS)
-        assert (done.returncode, said in done.stdout) == (0, True), done.stderr
+        assert (done.returncode, output in done.stdout) == (0, True), done.stderr

@@ -25,8 +25,8 @@ def missing(document, text):
         path for path in paths_in(text) if path.split("/")[0].removeprefix("./") in TOP or not path.startswith(".")
     }
     at = {path: (ROOT / path.removeprefix("./"), document.parent / path) for path in named}
-    known = {path for path in named if path.split("/")[0] in TOP or (document.parent / path.split("/")[0]).exists()}
-    return sorted(path for path in known if not any(place.exists() for place in at[path]))
+    paths = {path for path in named if path.split("/")[0] in TOP or (document.parent / path.split("/")[0]).exists()}
+    return sorted(path for path in paths if not any(place.exists() for place in at[path]))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

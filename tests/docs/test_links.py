@@ -27,17 +27,17 @@ def prose(text):
 
 def headings(text):
     """The anchors of a document's headings, as GitHub makes them; a second heading of one name gets a number."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for line in re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE):
         plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", line)
         anchor = re.sub(r"[^\w\- ]", "", plain.strip().lower()).replace(" ", "-")
-        found[anchor] = found.get(anchor, 0) + 1
-    return {f"{anchor}-{number}" if number else anchor for anchor, many in found.items() for number in range(many)}
+        counts[anchor] = counts.get(anchor, 0) + 1
+    return {f"{anchor}-{number}" if number else anchor for anchor, many in counts.items() for number in range(many)}
 
 
 def broken(document, text):
     """The links of a document that lead nowhere; those to other sites are not looked at."""
-    found = []
+    broken = []
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(text)):
         if re.match(r"[a-z]+:", target):
             continue
@@ -45,8 +45,8 @@ def broken(document, text):
         leads_to = document if not path else document.parent / unquote(path)
         is_there = leads_to.exists()
         if not is_there or (anchor and unquote(anchor) not in headings(text if not path else leads_to.read_text())):
-            found.append(target)
-    return found
+            broken.append(target)
+    return broken
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -61,8 +61,8 @@ def test_every_event_is_told():
 
 def test_a_service_tells_no_metric_that_the_page_lacks(api):
     """What a running service answers at /metrics stands on the page."""
-    told = set(re.findall(r"^- `(sceau_\w+)` ", WRITTEN["metrics.md"], re.MULTILINE))
+    documented = set(re.findall(r"^- `(sceau_\w+)` ", WRITTEN["metrics.md"], re.MULTILINE))
     answered = text_string_to_metric_families(api.client.get("/metrics").text)
     names = {f"{each.name}_total" if each.type == "counter" else each.name for each in answered}
-    assert {name for name in names if name.startswith("sceau_") and not name.endswith("_created")} <= told
-    assert {"sceau_decisions_total", "sceau_database_up", "sceau_outbox_undispatched"} <= told & names
+    assert {name for name in names if name.startswith("sceau_") and not name.endswith("_created")} <= documented
+    assert {"sceau_decisions_total", "sceau_database_up", "sceau_outbox_undispatched"} <= documented & names

@@ -90,8 +90,8 @@ def shortened(value: Any) -> Any:
 
 def without_secrets(text: str) -> str:
     """A text in which keys, secrets and links are none any more."""
-    for secret, told in _SECRETS:
-        text = secret.sub(told, text)
+    for secret, description in _SECRETS:
+        text = secret.sub(description, text)
     return text
 
 

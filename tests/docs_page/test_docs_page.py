@@ -133,9 +133,9 @@ def test_page_and_its_files_are_served_here(shared):
 
 def test_the_document_is_small(shared):
     """Everything takes less than 300 KB, of which a browser shows the part of every day: less than a half."""
-    whole, part = (shared.call("GET", address) for address in ("/openapi.json", "/docs/everyday.json"))
-    assert len(whole.content) < 300_000
-    assert len(part.content) < len(whole.content) / 2
+    everything, part = (shared.call("GET", address) for address in ("/openapi.json", "/docs/everyday.json"))
+    assert len(everything.content) < 300_000
+    assert len(part.content) < len(everything.content) / 2
     named = {each["operationId"] for each in operations(part.json()).values()}
     assert named == EVERYDAY
     assert len(named) < 30
@@ -143,17 +143,17 @@ def test_the_document_is_small(shared):
 
 def test_what_is_answered_leads_on(document):
     """Each link of an answer names an operation, a parameter of it, and a place that the real answer has."""
-    known = {each["operationId"]: each for each in operations(document).values()}
+    by_id = {each["operationId"]: each for each in operations(document).values()}
     links = [
         (operation["operationId"], name, link)
-        for operation in known.values()
+        for operation in by_id.values()
         for answer in answers_of(document, operation).values()
         for name, link in answer.get("links", {}).items()
     ]
     assert len(links) > 15
     for source, name, link in links:
         assert link["operationId"] == name
-        taken = {each["name"] for each in known[name].get("parameters", ())}
+        taken = {each["name"] for each in by_id[name].get("parameters", ())}
         assert set(link["parameters"]) <= taken, (source, name)
         assert {part.strip("{}") for part in re.findall(r"{\w+}", _path(document, name))} <= set(link["parameters"])
 
@@ -166,10 +166,10 @@ def _path(document, identifier):
 def test_page_is_under_a_strict_policy(shared):
     """The page's content security policy allows scripts and connections of this server only, and no frame."""
     policy = shared.with_key(None).call("GET", "/docs").headers["Content-Security-Policy"]
-    told = dict(part.strip().split(" ", 1) for part in policy.split(";"))
-    assert told["default-src"] == "'none'"
-    assert told["script-src"] == told["connect-src"] == "'self'"
-    assert told["frame-ancestors"] == "'none'"
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert directives["default-src"] == "'none'"
+    assert directives["script-src"] == directives["connect-src"] == "'self'"
+    assert directives["frame-ancestors"] == "'none'"
     assert "http" not in policy
 
 
@@ -257,10 +257,10 @@ def pressed(api, method, path, body):
 
 def test_proposals_work_unedited_in_order(api, document):
     """Every proposal, unedited and in order, succeeds; the decision is a permit, and a deny after the withdrawal."""
-    known = operations(document)
+    by_path = operations(document)
     answers = {}
     for method, path, status in STORY:
-        operation = known[method, path]
+        operation = by_path[method, path]
         answer = pressed(api, method, filled(path, operation), proposal(document, operation))
         assert answer.status_code == status, f"{method} {path}: {answer.text}"
         answers[method, path] = answer
@@ -277,7 +277,7 @@ def test_proposals_work_unedited_in_order(api, document):
     (granted,) = answers["post", "/v1/consents/batch"].json()["items"]
     (withdrawn,) = answers["post", "/v1/withdrawals/batch"].json()["items"]
     assert withdrawn["answer"]["withdrawn"] == [granted["answer"]["id"]]
-    again = api.ok("POST", "/access/v1/evaluation", proposal(document, known["post", "/access/v1/evaluation"]))
+    again = api.ok("POST", "/access/v1/evaluation", proposal(document, by_path["post", "/access/v1/evaluation"]))
     assert again["context"]["reason"] == "consent_withdrawn"
     assert answers["post", "/v1/explanations"].json()["context"]["reason"] == "consent_withdrawn"
     assert [each["id"] for each in answers["post", "/v1/consents/search"].json()["items"]] == [consent["id"]]
@@ -285,21 +285,21 @@ def test_proposals_work_unedited_in_order(api, document):
 
 def test_proposals_work_in_order_where_two_persons_decide(document):
     """Each proposal, unedited and in order, by one person; another one approves what waits by the page's example."""
-    known, everything = operations(document), [scope.value for scope in Scope]
+    by_path, everything = operations(document), [scope.value for scope in Scope]
     waited = []
     with new_database() as database, running(database, register_approval="two") as first:
         ada, bob = (person(first, name, *everything) for name in ("Ada", "Bob"))
         for method, path, status in STORY:
-            operation = known[method, path]
+            operation = by_path[method, path]
             answer = pressed(ada, method, filled(path, operation), proposal(document, operation))
             assert answer.status_code in ({status, 202} if status < 300 else {status}), (
                 f"{method} {path}: {answer.text}"
             )
             for about in _waiting(path, answer):
-                example = proposal(document, known["post", "/v1/rulings"])
+                example = proposal(document, by_path["post", "/v1/rulings"])
                 assert bob.call("POST", "/v1/rulings", {**example, **about}).is_success, (method, path)
                 waited.append(path)
-        decided = ada.ok("POST", "/v1/decisions/search", proposal(document, known["post", "/v1/decisions/search"]))
+        decided = ada.ok("POST", "/v1/decisions/search", proposal(document, by_path["post", "/v1/decisions/search"]))
     # A version that only shortens what is kept takes nobody else's word.
     assert {"/v1/processings", "/v1/proposals"} <= set(waited)
     assert all(each["decision"] for each in decided["items"])

@@ -29,16 +29,16 @@ def test_operation_ids_are_snake_case_and_each_another(document):
 
 def test_bad_names_are_seen():
     """The check can fail: a framework's name with its path, a camel, a double."""
-    given = ["evaluation_access_v1_evaluation__post", "postConsent", "get_keys", "get_keys"]
-    assert badly_named(given) == ["evaluation_access_v1_evaluation__post", "get_keys", "postConsent"]
+    ids = ["evaluation_access_v1_evaluation__post", "postConsent", "get_keys", "get_keys"]
+    assert badly_named(ids) == ["evaluation_access_v1_evaluation__post", "get_keys", "postConsent"]
 
 
 def lists_of_nothing_said(value):
     """Schemas of lists that do not say what is in them: generators leave such operations out."""
     if isinstance(value, dict):
         here = [value] if value.get("type") == "array" and not {"items", "prefixItems"} & set(value) else []
-        return here + [found for each in value.values() for found in lists_of_nothing_said(each)]
-    return [found for each in value for found in lists_of_nothing_said(each)] if isinstance(value, list) else []
+        return here + [place for each in value.values() for place in lists_of_nothing_said(each)]
+    return [place for each in value for place in lists_of_nothing_said(each)] if isinstance(value, list) else []
 
 
 def test_every_list_says_what_is_in_it(document):
@@ -51,9 +51,9 @@ def test_the_page_explains_every_scope(document):
     """Where a key is made there is a row for each scope, in one sentence."""
     assert set(SCOPE_TOLD) == set(Scope)
     description = document["paths"]["/v1/keys"]["post"]["description"]
-    for scope, told in SCOPE_TOLD.items():
-        assert f"| `{scope}` | {told} |" in description
-        assert told.endswith(".")
+    for scope, meaning in SCOPE_TOLD.items():
+        assert f"| `{scope}` | {meaning} |" in description
+        assert meaning.endswith(".")
 
 
 @pytest.mark.parametrize("pasted", ["Bearer {}", "bearer  {} ", "{}"])

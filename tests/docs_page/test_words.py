@@ -13,15 +13,15 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
-def patterns_untold(node, told=""):
+def patterns_untold(node, description=""):
     """The patterns of a document whose own description, or that of the parameter around, lacks their words."""
     if isinstance(node, list):
-        return [found for each in node for found in patterns_untold(each, told)]
+        return [found for each in node for found in patterns_untold(each, description)]
     if not isinstance(node, dict):
         return []
     here = str(node.get("description", ""))
     pattern = node.get("pattern")
-    is_told = PATTERNS.get(str(pattern), str(pattern)) in here + told
+    is_told = PATTERNS.get(str(pattern), str(pattern)) in here + description
     untold = [pattern] if isinstance(pattern, str) and not is_told else []
     return untold + [found for each in node.values() for found in patterns_untold(each, here)]
 
@@ -47,13 +47,13 @@ def test_a_parameter_tells_its_pattern_where_the_page_shows_it():
 def test_every_word_of_a_body_is_told(document):
     """The description of an operation has a line for each member of its body that takes some words only."""
     schemas = document["components"]["schemas"]
-    told = 0
+    count = 0
     for operation in operations(document).values():
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
         for member, words in words_of(body, schemas) if body is not None else ():
             assert f"- `{member}`: {', '.join(f'`{word}`' for word in words)}" in operation["description"]
-            told += 1
-    assert told > 50
+            count += 1
+    assert count > 50
 
 
 def test_words_of_a_type_that_holds_itself_are_found_once():

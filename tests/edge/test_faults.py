@@ -26,14 +26,14 @@ def permitting(program, name):
 
 def answers_until_deny(program, name):
     """What the program says until it denies; none: it has no lease, and asks over HTTP."""
-    said: list[str] = []
+    printed: list[str] = []
 
     def denied():
-        said.append(program.say(f"alice {name}"))
-        return said[-1] == "deny"
+        printed.append(program.say(f"alice {name}"))
+        return printed[-1] == "deny"
 
     wait_until(denied)
-    return said
+    return printed
 
 
 def holding(edge, name):
@@ -137,9 +137,9 @@ def test_what_is_no_edge_is_hung_up_on_without_an_answer(service, sent):
 
 def _welcomed(service, hello):
     """What Sceau says first to an edge."""
-    with stranger(service.socket, message(json.dumps(hello).encode())) as edge, edge.makefile("rb") as said:
-        (length,) = struct.unpack(">I", said.read(4))
-        return json.loads(said.read(length))
+    with stranger(service.socket, message(json.dumps(hello).encode())) as edge, edge.makefile("rb") as answers:
+        (length,) = struct.unpack(">I", answers.read(4))
+        return json.loads(answers.read(length))
 
 
 def test_sceau_gives_each_edge_its_number(service):
@@ -264,9 +264,9 @@ def test_what_the_edge_decides_is_in_the_log_under_the_id_that_it_told(service, 
     made = service.caller()
     with Edge(service.socket, made["key"]) as edge:
         holding(edge, consented)
-        told = [edge.recall(asked("alice", consented, f"m-{number}")) for number in range(20)]
+        answers = [edge.recall(asked("alice", consented, f"m-{number}")) for number in range(20)]
         assert all(edge.permits("alice", consented, f"n-{number}") for number in range(10))
-    ids = {decision.id for decision in told if decision is not None}
+    ids = {decision.id for decision in answers if decision is not None}
     assert len(ids) == 20
 
     def logged():

@@ -51,20 +51,20 @@ class Liar:
         """The next message of a kind."""
         while True:
             (length,) = struct.unpack(">I", self._said.read(4))
-            told: dict[str, Any] = json.loads(self._said.read(length))
-            self.heard.append(told["kind"])
-            if told["kind"] == kind:
-                return told
+            message: dict[str, Any] = json.loads(self._said.read(length))
+            self.heard.append(message["kind"])
+            if message["kind"] == kind:
+                return message
 
     def keep(self, user: str, name: str) -> int:
         """The number of an answer that may be held, `until` an epoch time."""
         self.hear("lease")
         while True:
             self.say({"kind": "ask", "number": 1, "question": question(user, name)})
-            told = self.hear("answer")
-            if told["body"]["decision"] and told["keep"] is not None:
-                number: int = told["keep"]["number"]
-                self.until = told["keep"]["until"]
+            answer = self.hear("answer")
+            if answer["body"]["decision"] and answer["keep"] is not None:
+                number: int = answer["keep"]["number"]
+                self.until = answer["keep"]["until"]
                 return number
 
     def report(self, answer: int, at: float, count: int = 0) -> None:
@@ -160,13 +160,13 @@ def test_no_two_reported_decisions_have_one_id(service, consented):
 
 def _paged(service, name):
     """The ids of all decisions about a processing, found one at a time."""
-    found: list[UUID] = []
+    ids: list[UUID] = []
     page: dict[str, Any] | None = {"limit": 1}
     while page is not None:
-        told = service.api[0].ok("POST", "/v1/decisions/search", {"processing": name, "page": page})
-        found += [UUID(each["id"]) for each in told["items"]]
-        page = {"limit": 1, "cursor": told["next_cursor"]} if "next_cursor" in told else None
-    return found
+        page_of_log = service.api[0].ok("POST", "/v1/decisions/search", {"processing": name, "page": page})
+        ids += [UUID(each["id"]) for each in page_of_log["items"]]
+        page = {"limit": 1, "cursor": page_of_log["next_cursor"]} if "next_cursor" in page_of_log else None
+    return ids
 
 
 def test_a_caller_whose_edges_are_waited_for_again_and_again_is_given_no_lease(service, consented):
@@ -184,14 +184,14 @@ def test_a_caller_whose_edges_are_waited_for_again_and_again_is_given_no_lease(s
 
 def _stay(path, ended):
     """Hold ninety connections that say nothing, and connect again where one is hung up on."""
-    held: list[socket.socket] = []
+    sockets: list[socket.socket] = []
     while not ended.wait(0.01):
-        for each in [each for each in held if select.select([each], [], [], 0)[0]]:
+        for each in [each for each in sockets if select.select([each], [], [], 0)[0]]:
             each.close()
-            held.remove(each)
-        while len(held) < 90:
-            held.append(stranger(path))
-    for each in held:
+            sockets.remove(each)
+        while len(sockets) < 90:
+            sockets.append(stranger(path))
+    for each in sockets:
         each.close()
 
 
@@ -215,8 +215,8 @@ def test_a_caller_takes_no_place_that_another_has(service):
     name = service.register()
     greedy, modest = (service.caller()["key"] for _ in range(2))
     with ExitStack() as stack:
-        held = [stack.enter_context(Liar(service.socket, greedy)) for _ in range(MOST_EDGES)]
-        for each in held:
+        liars = [stack.enter_context(Liar(service.socket, greedy)) for _ in range(MOST_EDGES)]
+        for each in liars:
             each.hear("welcome")
         with Liar(service.socket, greedy) as one_more, pytest.raises(struct.error):
             one_more.hear("welcome")

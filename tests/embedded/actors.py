@@ -225,9 +225,9 @@ def is_running(pid: int) -> bool:
 def server_processes(uid: int, data: Path) -> list[int]:
     """The processes of the server on this data directory: all of them show its mark to everybody."""
     mark = DataDirectory(data, _nobody(), -1, is_new=False).mark.encode()
-    found = []
+    processes = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit() and entry.stat().st_uid == uid and mark in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-    return found
+                processes.append(int(entry.name))
+    return processes

@@ -60,10 +60,10 @@ def test_path_comes_third_and_the_system_last(nowhere):
     assert find_binaries(None) == newest
 
 
-@pytest.mark.parametrize(("said", "major"), [("18.4", 18), ("18beta1", 18), ("9.6.2", 9), ("18", 18), ("x", 0)])
-def test_major_version(said, major):
+@pytest.mark.parametrize(("printed", "major"), [("18.4", 18), ("18beta1", 18), ("9.6.2", 9), ("18", 18), ("x", 0)])
+def test_major_version(printed, major):
     """The first number counts."""
-    assert binaries.major_version(said) == major
+    assert binaries.major_version(printed) == major
 
 
 def test_programs_of_something_else_are_refused(tmp_path):

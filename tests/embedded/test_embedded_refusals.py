@@ -246,7 +246,7 @@ def test_other_systems_are_refused(monkeypatch, own_data):
 
 
 @pytest.mark.parametrize(
-    ("said", "line"),
+    ("printed", "line"),
     [
         ("", ""),
         ("\n  last words  \n", "last words"),
@@ -256,9 +256,9 @@ def test_other_systems_are_refused(monkeypatch, own_data):
         ("FATAL:  one\nPANIC:  two", "two"),
     ],
 )
-def test_relevant_line(said, line):
+def test_relevant_line(printed, line):
     """The last fatal line is shown, else the last line, without its time stamp."""
-    assert relevant_line(said) == line
+    assert relevant_line(printed) == line
 
 
 def test_every_refusal_is_one_line_of_two_parts():

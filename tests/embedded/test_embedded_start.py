@@ -181,8 +181,8 @@ def test_settings_do_not_undo_the_guarantees(own_data):
     """What the supervisor decides stays so, however a setting spells it: the server listens on its socket alone."""
     with EmbeddedServer(own_data, settings={**FAST, "LISTEN_ADDRESSES": "*", "port": "5433"}) as server:
         url = server.url(role="sceau_app", database="sceau")
-        told = _all(url, "SELECT current_setting('listen_addresses'), current_setting('port')")
-        assert told == [("", "5432")]
+        settings = _all(url, "SELECT current_setting('listen_addresses'), current_setting('port')")
+        assert settings == [("", "5432")]
 
 
 def test_start_from_a_thread_is_refused(own_data):

@@ -135,13 +135,13 @@ def test_a_token_known_before_an_outage(server, serve, service):
             identity = {"issuer": provider.url, "subject": subject_}
             body = {"name": subject_, "kind": kind, "scopes": ["decisions:evaluate"], "identity": identity}
             taking.ok("POST", "/v1/keys", body)
-        known = provider.token("scanner")
+        token = provider.token("scanner")
         for _ in range(2):
-            assert _decide(taking, "filter", known).json()["decision"] is True
+            assert _decide(taking, "filter", token).json()["decision"] is True
         with server.stopped():
-            assert _decide(taking, "filter", known).json()["decision"] is True
+            assert _decide(taking, "filter", token).json()["decision"] is True
             assert _is_unavailable(_decide(taking, "filter", provider.token("other")))
-            eventually(lambda: _is_unavailable(_decide(taking, "ads-mail", known)))
+            eventually(lambda: _is_unavailable(_decide(taking, "ads-mail", token)))
         recovers(taking, "noe")
 
 

@@ -29,8 +29,8 @@ def _file(path, name):
         lines.writerow(members)
         for number in range(ROWS):
             who = f"{name}{number}@example.fr"
-            said = [str(value).lower() for value in own_form(EVIDENCE, who).values()]
-            lines.writerow([f"{name}-{number}", who, "ads-mail", "granted", "2026-06-01T00:00:00Z", *said])
+            evidence = [str(value).lower() for value in own_form(EVIDENCE, who).values()]
+            lines.writerow([f"{name}-{number}", who, "ads-mail", "granted", "2026-06-01T00:00:00Z", *evidence])
     return path
 
 
@@ -43,8 +43,8 @@ def _import(service, file, results):
 
 def _recorded(server, name):
     with server.administrator() as connection:
-        found = connection.execute("SELECT rows FROM import_source WHERE name = %s", [name]).fetchone()
-        return found[0] if found else 0
+        row = connection.execute("SELECT rows FROM import_source WHERE name = %s", [name]).fetchone()
+        return row[0] if row else 0
 
 
 def _events(server):

@@ -84,8 +84,8 @@ def test_every_answered_permit_is_logged_once(server, durable, monkeypatch):
     for thread in threads:
         thread.join()
     durable.end()
-    found = Counter(str(each.id) for each in logged_rows(database))
-    assert set(answered) <= found.keys()
-    assert max(found.values()) == 1
+    counts = Counter(str(each.id) for each in logged_rows(database))
+    assert set(answered) <= counts.keys()
+    assert max(counts.values()) == 1
     assert min(len(answered), ended[0], merged[0]) > 0
     assert set(refused) <= {503}

@@ -31,16 +31,16 @@ def _unknowable(service) -> bool:
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_exempt_questions_do_not_wait_for_a_database_that_is_silent(server, serve, service, cache):
     """While a database is silent, a hundred exempt questions are answered before one question of IV is given up."""
-    asked = serve(SCEAU_CACHE=cache) if cache == "strict" else service
-    assert _exempt(asked)
+    serving = serve(SCEAU_CACHE=cache) if cache == "strict" else service
+    assert _exempt(serving)
     with server.frozen(), ThreadPoolExecutor(1) as pool:
-        eventually(lambda: _unknowable(asked))
-        assert _exempt(asked)
-        waiting = pool.submit(_unknowable, asked)
-        assert all(_exempt(asked) for _ in range(100))
+        eventually(lambda: _unknowable(serving))
+        assert _exempt(serving)
+        waiting = pool.submit(_unknowable, serving)
+        assert all(_exempt(serving) for _ in range(100))
         assert not waiting.done()
         assert waiting.result()
-    recovers(asked, "uma")
+    recovers(serving, "uma")
 
 
 @pytest.fixture

@@ -56,9 +56,9 @@ def start(monkeypatch, capsys, database):
     return run
 
 
-def _one_line(said: str) -> str:
+def _one_line(printed: str) -> str:
     """The only line of a refusal."""
-    (line,) = said.splitlines()
+    (line,) = printed.splitlines()
     assert line.startswith("sceau: ")
     assert "Traceback" not in line
     return line
@@ -186,9 +186,9 @@ def test_a_schema_of_before_the_baseline(start, database, revision):
     """A database from before the baseline is refused with what to do, and `sceau migrate` refuses it too."""
     with psycopg.connect(database.owner_url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
-    said = start()
-    assert "made by an unreleased version of Sceau before the baseline" in said
-    assert "--data" in said
+    printed = start()
+    assert "made by an unreleased version of Sceau before the baseline" in printed
+    assert "--data" in printed
     with pytest.raises(MigrationRefusedError, match="before the baseline"):
         migrate(database.owner_url, database.app_url)
 

@@ -15,8 +15,8 @@ STOPPED_BY = {signal.SIGTERM: {0, 143, -signal.SIGTERM}, signal.SIGINT: {0, 130,
 
 
 def _descendants(pid: int) -> set[int]:
-    found = set(children(pid))
-    return found | {each for child in found for each in _descendants(child)}
+    descended = set(children(pid))
+    return descended | {each for child in descended for each in _descendants(child)}
 
 
 def _run(pids: set[int]) -> bool:
@@ -169,14 +169,14 @@ def _refuses(port) -> bool:
 def test_it_says_that_it_is_not_ready_before_it_takes_nothing_more(server, serve, service, workers):
     """After SIGTERM, `/readyz` is a 503 while decisions go on; then connections are refused, and it exits with 0."""
     draining = serve(SCEAU_DRAIN="PT3S", workers=workers)
-    asked = ("POST", "/access/v1/evaluation", question("alice", "filter"))
-    assert draining.call(*asked).json()["decision"] is True
+    request = ("POST", "/access/v1/evaluation", question("alice", "filter"))
+    assert draining.call(*request).json()["decision"] is True
     with ThreadPoolExecutor(1) as pool, stopped_before_commit(server):
         call = pool.submit(draining.call, "POST", "/v1/consents", decision("dora"))
         eventually(lambda: waiting(server))
         draining.process.send_signal(signal.SIGTERM)
         eventually(lambda: draining.call("GET", "/readyz").status_code == 503)
-        assert draining.call(*asked).json()["decision"] is True
+        assert draining.call(*request).json()["decision"] is True
         eventually(lambda: _refuses(draining.port))
         assert draining.process.poll() is None
     assert call.result().status_code in {201, 503}

@@ -25,9 +25,9 @@ def question(name: str, identifier: str) -> dict[str, Any]:
     return asked(name, identifier)
 
 
-def decision(name: str, said: str = "granted") -> dict[str, Any]:
+def decision(name: str, kind: str = "granted") -> dict[str, Any]:
     """A consent to ads-mail, or a refusal."""
-    return {**grant(name, "ads-mail"), "decision": said}
+    return {**grant(name, "ads-mail"), "decision": kind}
 
 
 def withdrawal(name: str) -> dict[str, Any]:

@@ -63,9 +63,9 @@ def slow_landing(longest: float) -> None:
     read: Callable[..., Awaitable[Any]] = Replica._read_subjects
 
     async def slowly(self: Replica, refs: Any) -> Any:
-        found = await read(self, refs)
+        records = await read(self, refs)
         await asyncio.sleep(random.uniform(0, longest))
-        return found
+        return records
 
     setattr(Replica, "_read_subjects", slowly)  # noqa: B010 - not a method to mypy
 
@@ -79,17 +79,17 @@ def slow_peek(longest: float) -> None:
     peek: Callable[..., Awaitable[Any]] = vars(Feed)["_peek"]
     acknowledge: Callable[..., Awaitable[Any]] = vars(Feed)["_acknowledge"]
 
-    async def slowly(self: Feed, *asked: Any) -> Any:
-        read = await peek(self, *asked)
+    async def slowly(self: Feed, *arguments: Any) -> Any:
+        read = await peek(self, *arguments)
         await asyncio.sleep(random.uniform(0, longest))
         return read
 
-    async def late(self: Feed, *told: Any) -> Any:
+    async def late(self: Feed, *arguments: Any) -> Any:
         await asyncio.sleep(random.uniform(0, longest))
         if random.random() < _STOPPED:
             stop_for(3)
             ways.happened[ways.STOPPED] += 1
-        return await acknowledge(self, *told)
+        return await acknowledge(self, *arguments)
 
     setattr(Feed, "_peek", slowly)  # noqa: B010 - not a method to mypy
     setattr(Feed, "_acknowledge", late)  # noqa: B010

@@ -68,9 +68,9 @@ class SlowLeaf:
 async def _with_leaf(world, site, *, reads, **wrong):
     """A site with a leaf that holds the permit under a lease."""
     await world.begin()
-    status, said = await site.call("GET", "/v1/keys")
+    status, body = await site.call("GET", "/v1/keys")
     assert status == 200
-    leaf = SlowLeaf(site.replica.leaves, said["items"][0]["id"], **wrong)
+    leaf = SlowLeaf(site.replica.leaves, body["items"][0]["id"], **wrong)
     await until(lambda: leaf._end > boot_seconds())
     leaf.hold_permit()
     assert leaf.permits()

@@ -367,11 +367,11 @@ async def _janitor_that_saw(world):
     looks = []
 
     async def noted(database):
-        found = await beats(database)
-        looks.append(found)
+        seen = await beats(database)
+        looks.append(seen)
         if len(looks) == 1:
             await world.pause.pass_through()
-            return found
+            return seen
         upkeep._beats = beats
         return looks[0]  # as if none had moved: the statement itself compares
 

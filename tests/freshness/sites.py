@@ -95,9 +95,9 @@ class Site:
         read = self.replica._read_subjects
 
         async def held_read(refs):
-            found = await read(refs)
+            records = await read(refs)
             await self.after_read.pass_through()
-            return found
+            return records
 
         vars(self.replica).update(_read_subjects=held_read)
 
@@ -106,9 +106,9 @@ class Site:
         gate, read = Gate(), self.replica._read_callers
 
         async def held_read(digests):
-            found = await read(digests)
+            records = await read(digests)
             await gate.pass_through()
-            return found
+            return records
 
         vars(self.replica).update(_read_callers=held_read)
         gate.close()
@@ -118,8 +118,8 @@ class Site:
         write = self.services.database.write
 
         @asynccontextmanager
-        async def held_write(*asked, **settings):
-            async with write(*asked, **settings) as session:
+        async def held_write(*arguments, **settings):
+            async with write(*arguments, **settings) as session:
                 yield session
                 await session.flush()
                 await self.before_commit.pass_through()
@@ -144,20 +144,20 @@ class Site:
 
     async def call(self, method, path, body=None, **headers):
         """One request; its status and its JSON."""
-        said = {
+        fields = {
             "authorization": f"Bearer {BOOTSTRAP}",
             **{name.replace("_", "-"): each for name, each in headers.items()},
         }
         transport = httpx2.ASGITransport(self.app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://sceau", trust_env=False) as client:
-            answer = await client.request(method, path, json=body, headers=said)
+            answer = await client.request(method, path, json=body, headers=fields)
         return answer.status_code, answer.json() if answer.content else None
 
     async def ok(self, method, path, body=None, **headers):
         """The JSON of a request that must succeed."""
-        status, said = await self.call(method, path, body, **headers)
-        assert status in {200, 201, 204}, f"{method} {path}: {status} {said}"
-        return said
+        status, answer = await self.call(method, path, body, **headers)
+        assert status in {200, 201, 204}, f"{method} {path}: {status} {answer}"
+        return answer
 
     async def freeze(self):
         """Hold the feed before its next beat, and return when it stands there."""
@@ -208,9 +208,9 @@ class World:
 
     async def ask(self, site):
         """Whether a site permits; the answer that nothing can be known now (503) is not a permit."""
-        status, said = await site.call("POST", "/access/v1/evaluation", question(self.name, self.processing))
-        assert status in {200, 503}, said
-        return said.get("decision", False)
+        status, answer = await site.call("POST", "/access/v1/evaluation", question(self.name, self.processing))
+        assert status in {200, 503}, answer
+        return answer.get("decision", False)
 
     async def fill(self, site):
         """Have a site hold the permit in memory."""

@@ -36,8 +36,8 @@ async def _caller(world):
 
 async def _permitted(world, site, made):
     body = question(world.name, world.processing)
-    status, said = await site.call("POST", "/access/v1/evaluation", body, authorization=f"Bearer {made['key']}")
-    return status == 200 and said["decision"]
+    status, answer = await site.call("POST", "/access/v1/evaluation", body, authorization=f"Bearer {made['key']}")
+    return status == 200 and answer["decision"]
 
 
 async def _held_by_b(world):

@@ -10,8 +10,8 @@ from tests.freshness import ways
 
 def asked(start, end, *, permitted=True, **about):
     """A decision."""
-    whole = {"subject": "alice", "processing": "ads", "key": "k", "replica": 0, **about}
-    return Asked(start=start, end=end, permitted=permitted, **whole)
+    facts = {"subject": "alice", "processing": "ads", "key": "k", "replica": 0, **about}
+    return Asked(start=start, end=end, permitted=permitted, **facts)
 
 
 def withdrawn(start, end, **scope):
@@ -24,9 +24,9 @@ def granted(start, end, subject="alice"):
     return Written("granted", CONSENT, False, start, end, subject, "ads")
 
 
-def stale(asked, *written):
+def stale(decision, *written):
     """How many permits of one history are stale."""
-    return len(History([asked], list(written)).judge().stale)
+    return len(History([decision], list(written)).judge().stale)
 
 
 def test_a_permit_that_begins_after_the_answer_is_stale():

@@ -38,12 +38,12 @@ class Rows:
         monkeypatch.setattr(confirm_module, "boot_seconds", lambda: self.now)
 
     async def _read(self):
-        found = dict(self.rows)
+        rows = dict(self.rows)
         self.readings += 1
         await self.gate.pass_through()
         if self.error is not None:
             raise self.error
-        return found, self.server
+        return rows, self.server
 
     def confirm(self, *, own_forgot=True):
         """A write committed at zero on the server `here` that waits."""
@@ -203,9 +203,9 @@ def test_what_a_process_reads_after_its_own_write_stays_in_memory(database):
         await world.a.ok("PATCH", f"/v1/processings/{world.processing}", {"status": "suspended"})
         await asyncio.sleep(0.3)  # its own notification has come by then, on any machine
         await world.ask(world.a)
-        held = world.a.replica.register.get(world.processing)
+        record = world.a.replica.register.get(world.processing)
         await asyncio.sleep(0.3)
-        return held is not None and world.a.replica.register.get(world.processing) is held
+        return record is not None and world.a.replica.register.get(world.processing) is record
 
     assert play(kept, database, Pace(lease=60.0, heartbeat=30.0, margin=0.1))
 
@@ -282,11 +282,11 @@ def test_what_is_no_snapshot_is_refused(text):
 @pytest.mark.parametrize(("server", "forgot"), [("known", True), (None, False)])
 async def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(opened, monkeypatch, server, forgot):
     """A write counts its own process as having forgotten only if a beat had named the server of the commit."""
-    told = []
+    acknowledged = []
 
     async def confirm(_, xid, committed, *, own_forgot, server):
         del server
-        told.append((xid > 0, committed > 0, own_forgot))
+        acknowledged.append((xid > 0, committed > 0, own_forgot))
 
     monkeypatch.setattr(Confirmer, "confirm", confirm)
     async with opened.read() as session:
@@ -299,4 +299,4 @@ async def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(ope
     async with Writer(opened, replica, longest=1.0, journal=Journal(JournalPlan(wall_clock))).write() as session:
         session.narrow()
         session.change(ChangeKind.SUBJECT, b"somebody")
-    assert told == [(True, True, forgot)]
+    assert acknowledged == [(True, True, forgot)]

@@ -72,9 +72,9 @@ async def test_a_state_that_was_looked_at_is_not_looked_at_again(monkeypatch, ch
 
 def _counted(server, since, seen):
     """How many statements were beats, and how many were not, since a place of the server's log."""
-    told = server.embedded.log_file.read_text()[since:]
-    found = [match[1].strip() for match in _STATEMENT.finditer(told)]
+    lines = server.embedded.log_file.read_text()[since:]
+    statements = [match[1].strip() for match in _STATEMENT.finditer(lines)]
     seen.clear()
-    seen.update(each.startswith("WITH beaten") for each in found)
+    seen.update(each.startswith("WITH beaten") for each in statements)
     time.sleep(0.5)
     return seen

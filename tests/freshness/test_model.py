@@ -41,8 +41,8 @@ def flags(text):
 
 def without_a_control(text, cases):
     """The mechanisms that a model can switch off and for which no case expects a violation."""
-    found = {name for case in cases if case.expected == "found" for name in names(case)}
-    return sorted({name for name in read(text) if name.startswith("NC_")} - found)
+    proven = {name for case in cases if case.expected == "found" for name in names(case)}
+    return sorted({name for name in read(text) if name.startswith("NC_")} - proven)
 
 
 def not_in_the_model(text, cases):
@@ -122,9 +122,9 @@ def test_names_of_cases_are_unique():
 
 def test_the_results_have_each_case():
     """There is one row for each case, and no result that differs from what is expected of it."""
-    told = rows(SEEN)
-    assert told.keys() == {case.name for case in CASES}
-    assert [case.name for case in CASES if told[case.name] not in {case.expected, "not completed"}] == []
+    table = rows(SEEN)
+    assert table.keys() == {case.name for case in CASES}
+    assert [case.name for case in CASES if table[case.name] not in {case.expected, "not completed"}] == []
 
 
 def test_the_rows_of_results_are_read():
@@ -139,7 +139,7 @@ DONE = "  1234 states, stored\nState-vector 76 byte, depth reached 9, errors: 0\
 
 
 @pytest.mark.parametrize(
-    ("told", "verdict"),
+    ("printed", "verdict"),
     [
         (DONE, "none"),
         ("pan:1: assertion violated 0 (at depth 14)\nWarning: Search not completed\n" + DONE, "found"),
@@ -150,6 +150,6 @@ DONE = "  1234 states, stored\nState-vector 76 byte, depth reached 9, errors: 0\
         ("", "not completed"),
     ],
 )
-def test_only_a_search_that_was_complete_counts(told, verdict):
+def test_only_a_search_that_was_complete_counts(printed, verdict):
     """A search that Spin broke off does not count as a result, although Spin says "errors: 0" of it."""
-    assert judge(told, 1.0).verdict == verdict
+    assert judge(printed, 1.0).verdict == verdict

@@ -51,14 +51,14 @@ def held_up(monkeypatch, mode, leased, strict):
 
 
 @contextmanager
-def asking(api, gate, told, about="ads", name="alice"):
+def asking(api, gate, answers, about="ads", name="alice"):
     """A question waits at the gate while the block runs, and is answered at its end."""
-    asked = threading.Thread(target=lambda: told.append(api.call("POST", ONE, question(name, about))))
-    asked.start()
+    thread = threading.Thread(target=lambda: answers.append(api.call("POST", ONE, question(name, about))))
+    thread.start()
     assert gate.reached.wait(60)
     yield
     gate.go.set()
-    asked.join()
+    thread.join()
 
 
 def suspended(api, about, _key=None):
@@ -89,13 +89,13 @@ def test_nothing_is_permitted_that_was_right_at_no_instant(database, mode):
             about = f"ads-{narrow.__name__}"
             api.register(about)
             key = api.ok("POST", "/v1/keys", {"name": "asker", "scopes": ["decisions:evaluate"]})
-            told: list[Any] = []
+            answers: list[Any] = []
             with pytest.MonkeyPatch.context() as patch:
                 gate = held_up(patch, mode, "fetch_people", "load_people")
-                with asking(other.with_key(key["key"]), gate, told, about, narrow.__name__):
+                with asking(other.with_key(key["key"]), gate, answers, about, narrow.__name__):
                     narrow(api, about, key["id"])
                     assert api.call("POST", "/v1/consents", grant(narrow.__name__, about)).status_code == 201
-            assert told[0].json().get("decision") is not True, about
+            assert answers[0].json().get("decision") is not True, about
 
 
 class _ThirdStatement:
@@ -119,17 +119,17 @@ def test_a_register_entry_is_of_one_instant(database, monkeypatch, mode):
         api.register("ads")
         api.decide("alice", "ads")
         suspended(api, "ads")
-        told: list[Any] = []
+        answers: list[Any] = []
         gate, read = Gate(), module.load_processings
 
         async def slow(session, *args, **options):
             return await read(_ThirdStatement(session, gate), *args, **options)
 
         monkeypatch.setattr(module, "load_processings", slow)
-        with asking(api, gate, told):
+        with asking(api, gate, answers):
             widened(api, "ads")
             api.ok("PATCH", "/v1/processings/ads", {"status": "active"})
-        assert told[0].json()["decision"] is False
+        assert answers[0].json()["decision"] is False
 
 
 async def test_what_a_call_waits_for_is_kept_until_it_changes():

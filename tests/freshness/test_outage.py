@@ -123,8 +123,8 @@ def test_a_token_of_an_outage_ends_by_the_databases_clock(database):
     with off_by(1, database) as api:
         exempt(api, "scan")
         with away(api):
-            said = api.ok("POST", ONE, {**question("alice", "scan"), **TOKEN})
-        part = said["context"]["decision_token"].split(".")[1]
+            answer = api.ok("POST", ONE, {**question("alice", "scan"), **TOKEN})
+        part = answer["context"]["decision_token"].split(".")[1]
         claims = json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         assert claims["iat"] < time.time() + 1800
 
@@ -135,8 +135,8 @@ def test_decisions_are_logged_by_the_databases_clock(database):
         api.register("ads")
         identifier = api.evaluate("alice", "ads")["context"]["id"]
         searched = {"id": identifier}
-        (found,) = eventually(lambda: api.ok("POST", "/v1/decisions/search", searched)["items"])
-        assert datetime.fromisoformat(found["at"]) < datetime.now(UTC) + timedelta(minutes=30)
+        (record,) = eventually(lambda: api.ok("POST", "/v1/decisions/search", searched)["items"])
+        assert datetime.fromisoformat(record["at"]) < datetime.now(UTC) + timedelta(minutes=30)
         assert int(identifier.replace("-", "")[:12], 16) / 1000 < time.time() + 1800
 
 
@@ -151,9 +151,9 @@ def test_what_a_process_itself_took_away_is_known_no_more(database):
         api.call("DELETE", f"/v1/keys/{key['id']}")
         assert api.reason("alice", "scan") == "exempt"
         with away(api):
-            said = api.call("POST", ONE, question("alice", "suspended"))
+            answer = api.call("POST", ONE, question("alice", "suspended"))
             # What keeps exempt processings known may have read the suspension in between: then it is answered.
-            assert said.status_code == 503 or said.json()["context"]["reason"] == "processing_suspended"
+            assert answer.status_code == 503 or answer.json()["context"]["reason"] == "processing_suspended"
             assert leaver.call("POST", ONE, question("alice", "scan")).status_code == 503
             assert api.reason("alice", "scan") == "exempt"
 
@@ -277,12 +277,12 @@ async def test_a_database_clock_that_is_set_back_is_followed(replica):
         return Beat(sent, TransactionSnapshot.parse("1:1:"), "1:1:", at, [], "server")
 
     vars(feed)["_beat"] = beat
-    told = []
+    calls = []
     for cursor in (None, "1:1:", "1:1:"):
         await feed._step(_Silent(), cursor)
-        told.append(replica.now() - time.time())
+        calls.append(replica.now() - time.time())
         replica.register.put(str(cursor), "held")
-    before, ahead, after = told
+    before, ahead, after = calls
     assert ahead > 3000
     assert max(abs(before), abs(after)) < 1800
     assert replica.register.get("None") is None
@@ -324,8 +324,8 @@ def test_without_its_feed_a_replica_goes_by_what_it_read_last(database):
         replica = _services(api).memory.replica
         exempt(other, "suspended", "scan")
         eventually(replica.lease.held)
-        asked = [(api, "suspended"), (leaver, "scan"), (api, "scan")]
-        assert [caller.reason("alice", name) for caller, name in asked] == ["exempt"] * 3
+        questions = [(api, "suspended"), (leaver, "scan"), (api, "scan")]
+        assert [caller.reason("alice", name) for caller, name in questions] == ["exempt"] * 3
         cast("Any", api.client.portal).call(replica._tasks[0].cancel)
         other.ok("PATCH", "/v1/processings/suspended", {"status": "suspended"})
         other.call("DELETE", f"/v1/keys/{key['id']}")

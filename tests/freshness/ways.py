@@ -63,14 +63,14 @@ def _count_sources(ways: Counter[str]) -> None:
     at_once: Callable[..., Any] = vars(endpoint)["answer_at_once"]
     later: Callable[..., Awaitable[Any]] = vars(endpoint)["answer_questions"]
 
-    def answer_at_once(*asked: Any) -> Any:
-        answered = at_once(*asked)
+    def answer_at_once(*arguments: Any) -> Any:
+        answered = at_once(*arguments)
         if answered is not None:
             note(KNOWN, answered)
         return answered
 
-    async def answer_questions(*asked: Any) -> Any:
-        answered = await later(*asked)
+    async def answer_questions(*arguments: Any) -> Any:
+        answered = await later(*arguments)
         note(MISSED if answered.from_memory else PRIMARY, answered)
         return answered
 
@@ -85,9 +85,9 @@ def _count_entrances(ways: Counter[str]) -> None:
     by_route: Callable[..., Awaitable[Any]] = vars(routes)["_answer"]
     receive: Callable[..., None] = DecisionProtocol.data_received
 
-    async def _answer(*asked: Any) -> Any:
+    async def _answer(*arguments: Any) -> Any:
         ways[ROUTE] += 1
-        return await by_route(*asked)
+        return await by_route(*arguments)
 
     def data_received(self: DecisionProtocol, data: bytes) -> None:
         ways[WAITED] += self.is_answering()
@@ -104,8 +104,8 @@ def _count_acknowledgements(ways: Counter[str]) -> None:
 
     acknowledged: Callable[..., None] = Confirmer.acknowledged
 
-    def told(self: Confirmer, *said: Any) -> None:
+    def told(self: Confirmer, *arguments: Any) -> None:
         ways[ACKNOWLEDGED] += 1
-        acknowledged(self, *said)
+        acknowledged(self, *arguments)
 
     setattr(Confirmer, acknowledged.__name__, told)

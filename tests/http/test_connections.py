@@ -80,12 +80,12 @@ def one_answer(connection):
 @pytest.mark.parametrize(("name", "word"), [("alice", b"permit"), ("bob", b"deny")])
 def test_http_1_0_is_answered_by_a_word_and_the_end(served, headers, name, word):
     """A reader to the end gets the whole answer and the end, whether or not it asks to keep the connection."""
-    status, told, body = parts(to_the_end(served, request("1.0", TEXT, *headers, name=name)))
+    status, headers_got, body = parts(to_the_end(served, request("1.0", TEXT, *headers, name=name)))
     assert (status, body) == (200, word)
-    assert told["content-type"] == ["text/plain; charset=utf-8"]
-    assert told["content-length"] == [str(len(word))]
-    assert told["connection"] == ["close"]
-    assert "transfer-encoding" not in told
+    assert headers_got["content-type"] == ["text/plain; charset=utf-8"]
+    assert headers_got["content-length"] == [str(len(word))]
+    assert headers_got["connection"] == ["close"]
+    assert "transfer-encoding" not in headers_got
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,9 @@ def test_of_many_errors_the_first_are_told(world):
     """An answer tells at most twenty errors and shortens long field names."""
     api, _ = world
     body = {"name": "x", "scopes": ["audit:read"], **{f"{'y' * 5_000} {number}": 1 for number in range(100)}}
-    told = api.call("POST", "/v1/keys", body).json()["errors"]
-    assert len(told) == 20
-    assert max(len(each["field"]) for each in told) <= 100
+    errors = api.call("POST", "/v1/keys", body).json()["errors"]
+    assert len(errors) == 20
+    assert max(len(each["field"]) for each in errors) <= 100
 
 
 def _scope(api, path, headers=None):
@@ -196,11 +196,11 @@ def test_json_is_read_as_it_is_or_refused(value, around, as_escapes):
         body = json.dumps(value).encode()
     bad = any("\0" in text or any("\ud800" <= each <= "\udfff" for each in text) for text in _texts(value))
     try:
-        found = parse(body)
+        parsed = parse(body)
     except BadJsonError:
         assert bad or _deepest(value) > DEEPEST - 30
     else:
-        assert found == value
+        assert parsed == value
         assert not bad
         assert _deepest(value) <= DEEPEST
 
@@ -209,10 +209,10 @@ def test_json_is_read_as_it_is_or_refused(value, around, as_escapes):
 def test_bytes_that_are_no_json_are_refused_in_words(body):
     """The reader either refuses any bytes with a reason, or reads them as Python's reader does."""
     try:
-        found = parse(body)
+        parsed = parse(body)
     except BadJsonError:
         return
-    assert found == json.loads(body)
+    assert parsed == json.loads(body)
 
 
 # --- bodies that end too soon ----------------------------------------------------------------------------------------
@@ -220,16 +220,16 @@ def test_bytes_that_are_no_json_are_refused_in_words(body):
 
 def _cut(api, path, headers, *messages):
     """The status of a POST of which these messages come, and then the end of the connection."""
-    left, said = [*messages, {"type": "http.disconnect"}], []
+    left, sent = [*messages, {"type": "http.disconnect"}], []
 
     async def receive():
         return left.pop(0) if left else {"type": "http.disconnect"}
 
     async def send(message):
-        said.append(message)
+        sent.append(message)
 
     api.client.portal.call(api.client.app, _scope(api, path, headers), receive, send)
-    return said[0]["status"]
+    return sent[0]["status"]
 
 
 def _part(body, more):

@@ -57,13 +57,13 @@ def searching(api, held):
         return api.with_key(key).call("POST", "/v1/decisions/search", {})
 
     with ThreadPoolExecutor(SEARCHES) as threads:
-        asked = [threads.submit(search, each) for each in range(SEARCHES)]
+        searches = [threads.submit(search, each) for each in range(SEARCHES)]
         try:
             eventually(lambda: held.now > 0 and sum(each.in_use + each.waiting for each in pools) >= SEARCHES)
             yield answers
         finally:
             held.released.set()
-        answers += [each.result().status_code for each in asked]
+        answers += [each.result().status_code for each in searches]
 
 
 def in_transaction(database):

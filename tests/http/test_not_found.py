@@ -6,7 +6,7 @@ ID = "01a21d1e-0000-7000-8000-000000000000"
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "said"),
+    ("method", "path", "kind"),
     [
         ("DELETE", f"/v1/keys/{ID}", "GET /v1/keys lists"),
         ("GET", "/v1/processings/mistyped", "GET /v1/processings lists"),
@@ -18,11 +18,11 @@ ID = "01a21d1e-0000-7000-8000-000000000000"
         ("GET", f"/v1/presented-texts/{'0' * 64}", "No text that was shown"),
     ],
 )
-def test_an_id_that_nothing_has_is_told_by_its_kind(shared, method, path, said):
+def test_an_id_that_nothing_has_is_told_by_its_kind(shared, method, path, kind):
     """404 says what was looked for and how to find the right id, and does not repeat what was sent."""
     body = {"status": "left"} if method == "PATCH" else None
     answer = shared.call(method, path, body)
-    _is_told(answer, path, said)
+    _is_told(answer, path, kind)
 
 
 def test_a_controller_that_is_not_registered_is_told_how_to(shared):
@@ -31,10 +31,10 @@ def test_a_controller_that_is_not_registered_is_told_how_to(shared):
     _is_told(shared.call("PUT", path, {"legal_name": "x"}), path, "A new one needs `kind`")
 
 
-def _is_told(answer, path, said):
+def _is_told(answer, path, kind):
     assert answer.status_code == 404
     detail = answer.json()["detail"]
-    assert said in detail
+    assert kind in detail
     assert path.rpartition("/")[2] not in {*detail.split()}
 
 

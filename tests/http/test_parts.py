@@ -36,9 +36,9 @@ def test_a_route_names_the_parts_that_it_uses():
 
     An act of the console may need any part, so its one route takes them all.
     """
-    found = whole(main._ROUTES)
-    assert {route for route in found if not route[0].startswith("/console/") and route[0] != "/console"} == TAKES_ALL
-    assert ("/console/acts/{name}", "POST") in found
+    routes = whole(main._ROUTES)
+    assert {route for route in routes if not route[0].startswith("/console/") and route[0] != "/console"} == TAKES_ALL
+    assert ("/console/acts/{name}", "POST") in routes
 
 
 def test_a_route_that_takes_everything_is_found():

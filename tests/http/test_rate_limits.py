@@ -227,8 +227,8 @@ def test_behind_a_trusted_proxy_addresses_are_told_apart(database):
     with running(database, rate_limits=f"unknown_keys=20/{LONG}", trusted_proxies="127.0.0.1/32") as api:
         api.client._transport.client = ("127.0.0.1", 1)  # type: ignore[attr-defined]  # who connects
         late = api.with_key(api.new_key("register:read"))
-        said = {"X-Forwarded-For": "203.0.113.9"}
-        statuses = [api.with_key(f"sceau_{n}").call("GET", "/v1/keys", headers=said).status_code for n in range(25)]
+        headers = {"X-Forwarded-For": "203.0.113.9"}
+        statuses = [api.with_key(f"sceau_{n}").call("GET", "/v1/keys", headers=headers).status_code for n in range(25)]
         assert statuses[-1] == 429
         assert late.call("GET", "/v1/processings", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 429
         assert late.call("GET", "/v1/processings", headers={"X-Forwarded-For": "203.0.113.10"}).status_code == 200
@@ -240,12 +240,12 @@ def test_metrics_count_refusals_by_policy(database):
         for _ in range(3):
             api.call("GET", "/v1/processings")
             api.with_key("sceau_x").call("GET", "/v1/keys")
-        told = api.with_key(None).call("GET", "/metrics").text
-    assert 'sceau_over_quota_total{policy="searches"} 2.0' in told
-    assert 'sceau_over_quota_total{policy="unknown-keys"} 2.0' in told
-    assert 'sceau_over_quota_total{policy="decisions"} 0.0' in told
-    assert 'sceau_http_requests_total{method="GET",route="/v1/processings",status="429"} 2.0' in told
-    assert "sceau_unread_total" in told
+        metrics = api.with_key(None).call("GET", "/metrics").text
+    assert 'sceau_over_quota_total{policy="searches"} 2.0' in metrics
+    assert 'sceau_over_quota_total{policy="unknown-keys"} 2.0' in metrics
+    assert 'sceau_over_quota_total{policy="decisions"} 0.0' in metrics
+    assert 'sceau_http_requests_total{method="GET",route="/v1/processings",status="429"} 2.0' in metrics
+    assert "sceau_unread_total" in metrics
 
 
 @pytest.mark.parametrize(

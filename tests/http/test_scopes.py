@@ -82,11 +82,11 @@ def _call(api, method, path, scope=None):
 def test_every_route_needs_the_scope_that_is_pinned(shared):
     """No route needs another scope than it did, or none, and no route is new, unless scopes.txt says so."""
     found = scopes_by_route(shared.client.app)
-    told = [
+    documented = [
         f"{method} {path} {'open' if scopes is None else ' '.join(sorted(scopes)) or 'any'}"
         for (method, path), scopes in found.items()
     ]
-    assert sorted(told) == PINNED.read_text().splitlines()
+    assert sorted(documented) == PINNED.read_text().splitlines()
 
 
 def test_no_page_of_the_console_is_shown_without_a_session(shared):

@@ -41,14 +41,14 @@ def test_what_is_wrong_with_a_request_costs_a_known_caller_no_look_up(database, 
 
     async def counted(services, database, presented):
         looked_up.append(presented)
-        return await found(services, database, presented)
+        return await real(services, database, presented)
 
     def of_three(api):
         looked_up.clear()
         assert [api.call("POST", FIRST, b"{}").status_code for _ in range(3)] == [400] * 3
         return len(looked_up)
 
-    found = security._authenticated
+    real = security._authenticated
     monkeypatch.setattr(security, "_authenticated", counted)
     with running(database, cache="leased") as api:
         eventually(lambda: of_three(api) == 0)  # on a loaded machine the lease may just be lost

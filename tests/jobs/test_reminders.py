@@ -73,8 +73,10 @@ def test_whoever_declined_is_not_reminded(due, database):
     body = {**LINK, "consent": declined["consent"], **BY_PERSON}
     assert api.ok("POST", "/v1/consent-links", body)["processings"] == ["ads"]
     with psycopg.connect(database.owner_url) as owner:
-        told = owner.execute("SELECT count(*) FROM outbox WHERE type = 'fr.sceau.consent.renewal_declined'").fetchone()
-    assert told == (1,)
+        number = owner.execute(
+            "SELECT count(*) FROM outbox WHERE type = 'fr.sceau.consent.renewal_declined'"
+        ).fetchone()
+    assert number == (1,)
     nothing = api.call("POST", "/v1/renewals/declined", {"subject": subject("bob"), "processing": "ads"})
     assert (nothing.status_code, nothing.json()["type"]) == (409, "urn:sceau:problem:nothing-to-renew")
 
@@ -131,8 +133,8 @@ def test_what_was_asked_for_often_enough_is_left_out_beside_others(asking, holde
 
 def test_who_asks_by_themselves_counts_once(asking, holder):
     """The person's own request needs what shows it, counts as one of three, and once in a half-year."""
-    for said in ({"by_person": True}, {"request_reference": "ticket-1"}):
-        answer = _asked(asking, holder, **said)
+    for reason in ({"by_person": True}, {"request_reference": "ticket-1"}):
+        answer = _asked(asking, holder, **reason)
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "request_reference")
     assert _asked(asking, holder, **BY_PERSON).status_code == 201
     assert _asked(asking, holder, **BY_PERSON).status_code == 409
@@ -167,5 +169,9 @@ def test_the_person_sees_when_they_were_asked(asking, holder):
     """The export says for each processing and half-year when, and whether it was their own request."""
     _asked(asking, holder)
     _asked(asking, holder, **BY_PERSON)
-    [told] = asking.ok("POST", "/v1/subjects/exports", {"subject": subject(holder)})["asked"]
-    assert (told["processing"], len(told["asked_at"]), told["person_request"]) == ("ads", 2, "ticket-1")
+    [solicitation] = asking.ok("POST", "/v1/subjects/exports", {"subject": subject(holder)})["asked"]
+    assert (solicitation["processing"], len(solicitation["asked_at"]), solicitation["person_request"]) == (
+        "ads",
+        2,
+        "ticket-1",
+    )

@@ -46,7 +46,7 @@ def ads(clocked):
 
 def test_each_notice_and_the_expiry_are_flagged_once(ads, sweep, flags, clock):
     """Each notice is flagged once, at midnight in Paris on its day, then the expiry; the export lists the flags."""
-    for at, said in [
+    for at, expected in [
         ("2027-04-15T21:59:59Z", {}),
         ("2027-04-15T22:00:00Z", {"due": 1}),
         ("2027-05-15T22:00:00Z", {"due": 1}),
@@ -56,7 +56,7 @@ def test_each_notice_and_the_expiry_are_flagged_once(ads, sweep, flags, clock):
         ("2028-06-14T22:00:00Z", {}),
     ]:
         clock.at = utc(at)
-        assert (sweep(), sweep()) == (said, {}), at
+        assert (sweep(), sweep()) == (expected, {}), at
     assert flags() == [("due", 60), ("due", 30), ("due", 7), ("expired", 0)]
     body = ads.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})["renewal_flags"]
     assert [(each["processing"], each["kind"], each["notice"]) for each in body] == [

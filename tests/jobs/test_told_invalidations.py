@@ -49,7 +49,7 @@ def ads(clocked):
 
 def test_each_consent_that_it_ended_is_told_of_once(ads, tell, rows, clock):
     """Those of the version: one flag and one event each; later runs say nothing, and the invalidation is closed."""
-    told: list[Any] = []
+    events: list[Any] = []
     for batch in (1, 2, 1_000):
         identifier = f"ads-{batch}"
         ads.register(identifier)
@@ -58,13 +58,13 @@ def test_each_consent_that_it_ended_is_told_of_once(ads, tell, rows, clock):
         ads.withdraw("bob", identifier)
         invalidate(ads, identifier)
         assert (tell(batch=batch), tell(batch=batch)) == (2, 0)
-        assert sorted(rows("SELECT processing, number FROM invalidation_told")) == sorted(told)
+        assert sorted(rows("SELECT processing, number FROM invalidation_told")) == sorted(events)
         clock.at += timedelta(minutes=2)
         assert tell(batch=batch) == 0
-        told.append((identifier, 1))
-        assert sorted(rows("SELECT processing, number FROM invalidation_told")) == sorted(told)
-        assert rows(OUTBOX) == [("invalidated", 2 * len(told)), ("withdrawn", len(told))]
-        assert rows("SELECT kind, count(*) FROM renewal_flag GROUP BY kind") == [("invalidated", 2 * len(told))]
+        events.append((identifier, 1))
+        assert sorted(rows("SELECT processing, number FROM invalidation_told")) == sorted(events)
+        assert rows(OUTBOX) == [("invalidated", 2 * len(events)), ("withdrawn", len(events))]
+        assert rows("SELECT kind, count(*) FROM renewal_flag GROUP BY kind") == [("invalidated", 2 * len(events))]
 
 
 def test_of_a_text_those_who_read_it_are_told_of(ads, tell, rows, clock):
@@ -128,8 +128,8 @@ def test_receivers_are_to_stop_and_to_erase(api, database):
 
     event = eventually(told)[0]
     assert (event["data"]["processing"], event["data"]["effects"]) == ("ads", ["stop", "erase_derived_data"])
-    said = {"event": event["id"], "effect": "stopped"}
-    assert api.call("POST", "/v1/acknowledgements", said).status_code == 201
+    effect = {"event": event["id"], "effect": "stopped"}
+    assert api.call("POST", "/v1/acknowledgements", effect).status_code == 201
 
 
 def test_what_was_invalidated_is_counted_so(ads, database, clock):
@@ -143,5 +143,5 @@ def test_what_was_invalidated_is_counted_so(ads, database, clock):
     in_a_session(database, lambda session: count_consents(session, PeriodPolicy()), writes=True, clock=clock)
     with psycopg.connect(database.owner_url) as connection:
         (numbers,) = connection.execute("SELECT numbers FROM figure WHERE name = 'consents'").fetchone() or ([],)
-    found = sorted((each["processing"], each["state"], each["number"]) for each in numbers)
-    assert found == [("ads", "in_force", 1), ("ads", "invalidated", 2), ("stats", "invalidated", 2)]
+    states = sorted((each["processing"], each["state"], each["number"]) for each in numbers)
+    assert states == [("ads", "in_force", 1), ("ads", "invalidated", 2), ("stats", "invalidated", 2)]

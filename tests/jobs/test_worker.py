@@ -37,10 +37,10 @@ async def held(database, work):
 async def until(condition):
     """Wait for something that must come to be."""
     deadline = time.monotonic() + 60
-    while not (found := await condition()):
+    while not (value := await condition()):
         assert time.monotonic() < deadline, "it never came to be"
         await asyncio.sleep(0.05)
-    return found
+    return value
 
 
 def test_every_task_is_tried_again(database, work):
@@ -59,17 +59,17 @@ async def _taken_back(database, work):
         async with work.database.read() as session:
             return {each.task: each for each in await latest_runs(session)}.get("jobs.take_back")
 
-    found = await until(ran)
+    run = await until(ran)
     stopping.set()
     assert await working is True
-    return found
+    return run
 
 
 async def test_a_worker_runs_jobs_and_stops_in_time(database, work):
     """As the application role, a worker runs a periodic task, records the run, and ends when told to."""
     async with held(database, work) as connection:
-        found = await _taken_back(database, work)
-        assert (found.runs, found.failures, found.last_error) == (1, 0, None)
+        job = await _taken_back(database, work)
+        assert (job.runs, job.failures, job.last_error) == (1, 0, None)
         assert connection.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
 
 
@@ -105,9 +105,9 @@ async def test_a_failed_run_is_recorded_and_raised(database, work):
             await recorded(work, "some", fails)
         await recorded(work, "some", _three)
         async with work.database.read() as session:
-            (found,) = await latest_runs(session)
-    assert (found.runs, found.failures, found.flagged, found.last_error) == (2, 1, 3, "ValueError")
-    assert "alice" not in repr(found)
+            (run,) = await latest_runs(session)
+    assert (run.runs, run.failures, run.flagged, run.last_error) == (2, 1, 3, "ValueError")
+    assert "alice" not in repr(run)
 
 
 async def _three():
@@ -194,8 +194,8 @@ async def test_a_lost_database_is_waited_for(database, work, monkeypatch):
         _reachable(database, allowed=False)
         await until(lambda: _true(len(made) > 1))
         _reachable(database, allowed=True)
-        known = await _workers(database)
-        await until(lambda: _workers(database, above=known))
+        before = await _workers(database)
+        await until(lambda: _workers(database, above=before))
         stopping.set()
         assert await working is True
 
@@ -207,8 +207,8 @@ async def _true(fact):
 async def _workers(database, above=0):
     """The highest number that a worker registered under, when it is above one."""
     with psycopg.connect(database.owner_url) as connection:
-        found = connection.execute("SELECT max(id) FROM procrastinate_workers").fetchone()
-    highest = (found and found[0]) or 0
+        row = connection.execute("SELECT max(id) FROM procrastinate_workers").fetchone()
+    highest = (row and row[0]) or 0
     return highest if highest > above else 0
 
 

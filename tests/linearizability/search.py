@@ -62,16 +62,18 @@ def linearize(initial: State, calls: Sequence[Call[State]]) -> Verdict[State]:
         calls: all calls on one object, in any order; a read whose outcome is not known is left out.
 
     """
-    known = sorted((call for call in calls if call.end is not None or not call.act.reads), key=lambda call: call.start)
-    wanted = sum(1 << number for number, call in enumerate(known) if call.end is not None)
+    history = sorted(
+        (call for call in calls if call.end is not None or not call.act.reads), key=lambda call: call.start
+    )
+    wanted = sum(1 << number for number, call in enumerate(history) if call.end is not None)
     first = _Configuration(0, initial, ())
     seen: set[tuple[int, State]] = {(0, initial)}
     path, longest = [first], first
-    _find_next(first, known)
+    _find_next(first, history)
     while path:
         here = path[-1]
         if wanted & ~here.done == 0:
-            return Verdict(linearizable=True, order=[known[number] for number in here.order])
+            return Verdict(linearizable=True, order=[history[number] for number in here.order])
         if len(here.order) > len(longest.order):
             longest = here
         if not here.waiting:
@@ -82,31 +84,31 @@ def linearize(initial: State, calls: Sequence[Call[State]]) -> Verdict[State]:
         if (done, state) not in seen:
             seen.add((done, state))
             following = _Configuration(done, state, (*here.order, number))
-            _find_next(following, known)
+            _find_next(following, history)
             path.append(following)
-    stuck = [known[number] for number in _possible(longest.done, known)]
-    return Verdict(linearizable=False, order=[known[number] for number in longest.order], stuck=stuck)
+    stuck = [history[number] for number in _possible(longest.done, history)]
+    return Verdict(linearizable=False, order=[history[number] for number in longest.order], stuck=stuck)
 
 
-def _find_next(here: _Configuration[State], known: Sequence[Call[State]]) -> None:
+def _find_next(here: _Configuration[State], history: Sequence[Call[State]]) -> None:
     """Note which calls may come next. A read that fits now may as well come now: it changes nothing for the others."""
-    for number in _possible(here.done, known):
-        for state in known[number].act.states_after(here.state):
-            if known[number].act.reads:
+    for number in _possible(here.done, history):
+        for state in history[number].act.states_after(here.state):
+            if history[number].act.reads:
                 here.waiting = [(number, state)]
                 return
             here.waiting.append((number, state))
     here.waiting.reverse()  # the one that was sent first is tried first
 
 
-def _possible(done: int, known: Sequence[Call[State]]) -> list[int]:
+def _possible(done: int, history: Sequence[Call[State]]) -> list[int]:
     """The calls that have not taken effect, and that began before any of these had ended."""
-    found: list[int] = []
+    possible: list[int] = []
     earliest_end = _NEVER
-    for number, call in enumerate(known):
+    for number, call in enumerate(history):
         if call.start > earliest_end:
             break
         if not done >> number & 1:
-            found.append(number)
+            possible.append(number)
             earliest_end = min(earliest_end, _NEVER if call.end is None else call.end)
-    return found
+    return possible

@@ -29,8 +29,8 @@ def _answers(*acts):
     """What may be answered after acts that came one by one, a lease later, with the key that may be revoked."""
     calls = [Call(act, 2 * place, 2 * place + 1) for place, act in enumerate(acts)]
     late = 2 * len(calls) + LEASE
-    told = {each: Call(Asked(each, late, revocable=True), late, late + 1) for each in Answer}
-    return [each for each, call in told.items() if linearize(NOTHING, [*calls, call]).linearizable]
+    answers = {each: Call(Asked(each, late, revocable=True), late, late + 1) for each in Answer}
+    return [each for each, call in answers.items() if linearize(NOTHING, [*calls, call]).linearizable]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_lost_grant_is_found():
 
 def test_a_grant_may_be_seen_late():
     """Within a lease of an answered grant one worker permits and another one denies."""
-    told = [asked(Answer.DENY, 1.1), asked(Answer.PERMIT, 1.3), asked(Answer.DENY, 1.5)]
-    assert linearize(NOTHING, [BEGUN, *told]).linearizable
+    history = [asked(Answer.DENY, 1.1), asked(Answer.PERMIT, 1.3), asked(Answer.DENY, 1.5)]
+    assert linearize(NOTHING, [BEGUN, *history]).linearizable
 
 
 def test_a_withdrawal_is_never_seen_late():

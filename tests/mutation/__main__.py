@@ -90,9 +90,9 @@ def _try_module(module: str, explained: set[str], place: Path) -> tuple[Counter[
         for each, outcome in zip(left, pool.map(lambda one: _try(one, tests_of(one), killers), left), strict=True):
             # Printed at once, so that a run that is ended early has shown something.
             if outcome is not Outcome.KILLED:
-                known = each.name in explained
-                survivors, unexplained = survivors + 1, unexplained + (not known)
-                print(f"{'known' if known else outcome.value} line {each.line}: {each.name}", flush=True)
+                is_explained = each.name in explained
+                survivors, unexplained = survivors + 1, unexplained + (not is_explained)
+                print(f"{'known' if is_explained else outcome.value} line {each.line}: {each.name}", flush=True)
     figures = Counter(mutants=len(mutants), golden=len(mutants) - len(left), tests=len(left) - survivors)
     figures["survivors"] = survivors
     return figures, unexplained

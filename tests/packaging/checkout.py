@@ -99,8 +99,8 @@ class Checkout:
     def run(self, *arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `./dev` to its end."""
         with self.start(*arguments, cwd=cwd, **environment) as process:
-            printed, said = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, printed, said)
+            printed, errors = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, printed, errors)
 
     def change_lock(self) -> None:
         """Change what is to be installed, as a pull does."""

@@ -13,9 +13,9 @@ def test_that_stands_still(tmp_path):
     service = Service(tmp_path / "log", server.settings, workers=2)
     try:
         service.wait_until_it_listens()
-        told = Path(os.environ["STANDING_TOLD"])
-        told.with_suffix(".new").write_text(" ".join(map(str, [service.process.pid, *server.processes()])))
-        told.with_suffix(".new").rename(told)
+        file = Path(os.environ["STANDING_TOLD"])
+        file.with_suffix(".new").write_text(" ".join(map(str, [service.process.pid, *server.processes()])))
+        file.with_suffix(".new").rename(file)
         assert threading.Event().wait(HANGS), "nobody ended it"
     finally:
         service.end()

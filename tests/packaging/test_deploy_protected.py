@@ -26,10 +26,10 @@ def read(path: str) -> Any:
 
 def compose(path: str, name: str = "sceau") -> Recipe:
     """A service of a Compose file: its named volumes last."""
-    whole = read(path)
-    service = whole["services"][name]
+    text = read(path)
+    service = text["services"][name]
     mounts = [volume.split(":") for volume in service.get("volumes", [])]
-    return Recipe(service["environment"], {target for source, target in mounts if source in whole["volumes"]})
+    return Recipe(service["environment"], {target for source, target in mounts if source in text["volumes"]})
 
 
 def systemd(path: str) -> Recipe:

@@ -20,18 +20,18 @@ def checkout(tmp_path) -> Checkout:
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"]], ids=["nothing", "help", "--help"])
 def test_help_lists_the_commands_and_sets_nothing_up(checkout, arguments):
     """Asking what there is costs nothing and exits with 0."""
-    asked = checkout.run(*arguments)
-    assert asked.returncode == 0
+    done = checkout.run(*arguments)
+    assert done.returncode == 0
     for command in ("demo", "test", "serve", "check", "e2e", "bench", "build", "lock", "sceau"):
-        assert f"\n  {command} " in asked.stdout
+        assert f"\n  {command} " in done.stdout
     assert checkout.done() == []
 
 
 def test_a_command_that_is_not_there_exits_with_2(checkout):
     """A misspelt command says so on standard error and sets nothing up."""
-    asked = checkout.run("zork")
-    assert asked.returncode == 2
-    assert "no command 'zork'" in asked.stderr
+    done = checkout.run("zork")
+    assert done.returncode == 2
+    assert "no command 'zork'" in done.stderr
     assert checkout.done() == []
 
 

@@ -63,7 +63,7 @@ def test_there_is_one_of_each_kind_that_production_needs():
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_manifest_is_valid(version):
     """Each document is one that this version of Kubernetes takes, without a member that it does not know."""
-    assert [found for each in DOCUMENTS if (found := problem(each, version))] == []
+    assert [wrong for each in DOCUMENTS if (wrong := problem(each, version))] == []
 
 
 def test_a_misspelt_member_is_seen():
@@ -155,13 +155,13 @@ def selected(selector: dict[str, str]) -> set[str]:
 def test_selectors_find_the_pods_that_they_are_for():
     """The address, the budgets and the rules of the network reach the pods that they are meant for, and no others."""
     everybody = {"sceau-migrate", "sceau-serve", "sceau-worker"}
-    found = {}
+    by_name = {}
     for each in DOCUMENTS:
         spec, kind = each["spec"], each["kind"]
         chosen = spec.get("podSelector") or spec.get("selector")
         if chosen is not None:
-            found[kind, each["metadata"]["name"]] = selected(chosen.get("matchLabels", chosen))
-    assert found == {
+            by_name[kind, each["metadata"]["name"]] = selected(chosen.get("matchLabels", chosen))
+    assert by_name == {
         ("Service", "sceau"): {"sceau-serve"},
         ("StatefulSet", "sceau-serve"): {"sceau-serve"},
         ("StatefulSet", "sceau-worker"): {"sceau-worker"},

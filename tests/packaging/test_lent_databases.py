@@ -65,5 +65,5 @@ def test_a_copy_is_lent_again_as_it_was_copied_and_only_while_its_original_lasts
                 names.add(copy.name)
         assert len(names) == 1
     with new_database() as other, psycopg.connect(other.owner_url) as connection:
-        found = connection.execute("SELECT FROM pg_database WHERE datname = ANY(%s)", [list(names)]).fetchall()
-    assert found == []
+        existing = connection.execute("SELECT FROM pg_database WHERE datname = ANY(%s)", [list(names)]).fetchall()
+    assert existing == []

@@ -22,10 +22,10 @@ EVERYTHING = [
 
 def pins(name: str) -> dict[str, set[Version]]:
     """The versions that a lock pins, by package: several where Pythons or platforms differ."""
-    found: dict[str, set[Version]] = {}
+    versions: dict[str, set[Version]] = {}
     for package, version in re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE):
-        found.setdefault(canonicalize_name(package), set()).add(Version(version))
-    return found
+        versions.setdefault(canonicalize_name(package), set()).add(Version(version))
+    return versions
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "clients/synapse/requirements-test.txt"])
@@ -65,10 +65,10 @@ def test_nothing_committed_names_an_index_or_this_machine():
     traces = re.compile(
         rf"--(?:extra-)?index-url|--find[-]links\s|^source = \{{ registry|{re.escape(str(ROOT))}/", re.MULTILINE
     )
-    found = [
+    written = [
         f"{name}: {match[0]}"
         for name in files
         if name and (ROOT / name).is_file() and name != "tests/packaging/test_locks.py"
         for match in traces.finditer((ROOT / name).read_text(encoding="utf-8", errors="replace"))
     ]
-    assert found == []
+    assert written == []

@@ -93,10 +93,10 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_each_refusal_of_the_server_has_its_own_line(server, refusal, command, case):
     """A login, a database and a right are told apart, by the setting at fault where there is one."""
-    role, database, told = case
+    role, database, message = case
     refused = url(server, role, database)
     line = refusal(command, refused, refused)
-    assert all(part in line for part in told)
+    assert all(part in line for part in message)
     setting = "SCEAU_DATABASE_OWNER_URL" if command == "migrate" else "SCEAU_DATABASE_URL"
     assert setting in line or database == "closed"
 
@@ -136,10 +136,10 @@ def test_the_page_shows_the_lines_as_they_are():
     """Each line that docs/install.md explains is one that the code says; the control: another one is not."""
     rows = (ROOT / "docs/install.md").read_text(encoding="utf-8").partition("| It says |")[2].partition("\n\n")[0]
     phrases = [phrase.removesuffix(" HOST:PORT") for phrase in re.findall(r"^\| `([^`]+)`", rows, re.MULTILINE)]
-    said = "".join((ROOT / "app/db" / name).read_text(encoding="utf-8") for name in ("refusals.py", "migrate.py"))
+    source = "".join((ROOT / "app/db" / name).read_text(encoding="utf-8") for name in ("refusals.py", "migrate.py"))
     assert len(phrases) == 6
-    assert [phrase for phrase in phrases if phrase not in said] == []
-    assert "refuses the login of the rule" not in said
+    assert [phrase for phrase in phrases if phrase not in source] == []
+    assert "refuses the login of the rule" not in source
 
 
 def test_a_server_that_lets_in_is_not_blamed(server):

@@ -157,10 +157,10 @@ def test_a_processing_stopped_meanwhile_is_not_consented_to_but_withdrawn(shared
     identifier = f"{status}-mail"
     shared.register(identifier)
     shared.decide("holder", identifier)
-    asked, holder = (Person(shared, link(shared, name, identifier)) for name in ("asked", "holder"))
-    fields = asked.open().filled("accept", identifier)
+    person, holder = (Person(shared, link(shared, name, identifier)) for name in ("asked", "holder"))
+    fields = person.open().filled("accept", identifier)
     shared.ok("PATCH", f"/v1/processings/{identifier}", {"status": status})
-    refused = asked.send(fields)
+    refused = person.send(fields)
     assert refused.status == 409
     assert "suspendu ou a pris fin" in refused.text()
     assert refused.buttons == {}

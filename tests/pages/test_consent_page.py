@@ -38,7 +38,7 @@ def test_every_question_is_answered_before_anything_is_chosen(shared):
     """All that the law wants told, refusing, withdrawing and the CNIL included, is read before the first button."""
     page = Person(shared, link(shared, "reader", "ads-mail")).open()
     before = page.text().partition("J'accepte pour")[0]
-    for told in (
+    for words in (
         "Exemple SAS, responsable du traitement.",
         "dpo@exemple.example",
         (
@@ -57,7 +57,7 @@ def test_every_question_is_answered_before_anything_is_chosen(shared):
         "Si vous avez moins de 15 ans, ne répondez pas ici",
         "Vous n'avez pas encore répondu : aucun accord n'est enregistré.",
     ):
-        assert told in before, told
+        assert words in before, words
 
 
 def test_the_page_says_whose_account_it_is_about_and_not_the_whole_id(shared):
@@ -114,8 +114,8 @@ def test_refusing_one_and_all(shared):
     assert page.buttons["stats-mail"] == ["accept", "refuse"]
     page = person.press("refuse_all")
     assert page.status == 200
-    said = {each["processing"]: each["decision"] for each in consents(shared, "refuser")}
-    assert said == dict.fromkeys(ALL, "refused")
+    decisions = {each["processing"]: each["decision"] for each in consents(shared, "refuser")}
+    assert decisions == dict.fromkeys(ALL, "refused")
     assert "Vos réponses sont enregistrées." in page.text()
     assert page.buttons == {each: ["accept"] for each in ALL}
 
@@ -149,12 +149,12 @@ def test_what_is_in_force_and_until_when(dated):
     dated.clock.at = utc("2027-02-28T23:30:00Z")
     person = Person(dated, link(dated, "dated", "ads-mail"))
     assert "Si vous acceptez maintenant : au plus tard jusqu'au 29 février 2028 inclus." in person.open().text()
-    told = person.press("accept", "ads-mail").text()
-    assert "Vous avez accepté le 1er mars 2027 à 0 h 30 (heure de Paris)." in told
-    assert "Accord en vigueur jusqu'au 29 février 2028 inclus." in told
-    told = Person(dated, person.path, "en").open().text()
-    assert "You accepted on 1 March 2027 at 00:30 (Paris time)." in told
-    assert "Consent in force until 29 February 2028 inclusive." in told
+    shown = person.press("accept", "ads-mail").text()
+    assert "Vous avez accepté le 1er mars 2027 à 0 h 30 (heure de Paris)." in shown
+    assert "Accord en vigueur jusqu'au 29 février 2028 inclus." in shown
+    shown = Person(dated, person.path, "en").open().text()
+    assert "You accepted on 1 March 2027 at 00:30 (Paris time)." in shown
+    assert "Consent in force until 29 February 2028 inclusive." in shown
 
 
 def test_renewal(dated):
@@ -182,19 +182,19 @@ def test_renewal(dated):
 
 
 @pytest.mark.parametrize(
-    ("declined", "told"), [("refuse", "Un refus est déjà enregistré"), ("withdraw", "Vous avez retiré")]
+    ("declined", "shown"), [("refuse", "Un refus est déjà enregistré"), ("withdraw", "Vous avez retiré")]
 )
-def test_a_card_that_was_declined_names_the_buttons_that_it_has(shared, declined, told):
+def test_a_card_that_was_declined_names_the_buttons_that_it_has(shared, declined, shown):
     """A card that was declined names only the button that it has, which is to accept."""
     person = Person(shared, link(shared, f"decliner-{declined}", "ads-mail"))
-    asked = person.open()
+    offered = person.open()
     if declined == "withdraw":
         person.press("accept", "ads-mail")
     page = person.press(declined, "ads-mail")
     assert page.buttons == {"ads-mail": ["accept"]}
     assert "« Je refuse »" not in page.text()
-    assert "fermez la page, et rien ne change." in page.text().partition(told)[2]
-    assert page.fingerprint("ads-mail") == page.stated["ads-mail"] != asked.stated["ads-mail"]
+    assert "fermez la page, et rien ne change." in page.text().partition(shown)[2]
+    assert page.fingerprint("ads-mail") == page.stated["ads-mail"] != offered.stated["ads-mail"]
 
 
 def test_what_is_read_again_is_what_was_asked(shared):

@@ -58,8 +58,8 @@ def begun(visitor, provider):
     """Go to the issuer: what it is asked, and where it would send the browser back to."""
     answer = visitor.client.get(f"{SITE}{START}?lang=en", follow_redirects=False)
     assert answer.status_code == 303
-    asked = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
-    return asked, provider.authorize(asked)
+    query = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+    return query, provider.authorize(query)
 
 
 def back(visitor, address):
@@ -81,10 +81,10 @@ def signed_in(visitor, provider):
 def test_there_and_back(api, provider, place):
     """The issuer is asked with state, nonce and PKCE; the answer begins a session of the registered account."""
     visitor = Visitor(api)
-    asked, address = begun(visitor, provider)
-    assert (asked["response_type"], asked["scope"], asked["code_challenge_method"]) == ("code", "openid", "S256")
-    assert (asked["client_id"], asked["redirect_uri"]) == ("sceau-console", f"{SITE}{ANSWER}")
-    assert len({asked["state"], asked["nonce"], asked["code_challenge"]}) == 3
+    query, address = begun(visitor, provider)
+    assert (query["response_type"], query["scope"], query["code_challenge_method"]) == ("code", "openid", "S256")
+    assert (query["client_id"], query["redirect_uri"]) == ("sceau-console", f"{SITE}{ANSWER}")
+    assert len({query["state"], query["nonce"], query["code_challenge"]}) == 3
     page = back(visitor, address)
     assert re.search(r'<meta http-equiv="refresh" content="0; url=/console\?lang=fr">', page.html)
     assert "<h1>Console</h1>" in visitor.get().html
@@ -244,8 +244,8 @@ def test_an_issuer_that_is_away_is_told(database, provider):
 def test_what_the_issuer_refuses(api, provider):
     """An answer without a code, as after a cancel, leads back to the sign-in page; too many are not processed."""
     visitor = Visitor(api)
-    asked, _ = begun(visitor, provider)
-    refused = f"{SITE}{ANSWER}?error=access_denied&state={asked['state']}&lang=en"
+    query, _ = begun(visitor, provider)
+    refused = f"{SITE}{ANSWER}?error=access_denied&state={query['state']}&lang=en"
     page = back(visitor, refused)
     assert page.status == 403
     assert "Signing in did not succeed." in page.text()
@@ -257,11 +257,11 @@ def test_what_the_issuer_refuses(api, provider):
 def test_nothing_of_it_is_logged(api, provider, capfd):
     """Neither the code, nor state, nor the subject stand in the log."""
     visitor = Visitor(api)
-    asked, address = begun(visitor, provider)
+    query, address = begun(visitor, provider)
     back(visitor, address)
-    told = "".join(capfd.readouterr())
-    for secret in (asked["state"], "code-", provider.who + '"'):
-        assert secret not in told
+    printed = "".join(capfd.readouterr())
+    for secret in (query["state"], "code-", provider.who + '"'):
+        assert secret not in printed
 
 
 def test_an_answer_that_nobody_asked_for_costs_nobody_a_sign_in(api, provider):

@@ -69,7 +69,7 @@ def test_numbers_stay_when_the_log_is_gone(database):
         days = [(since + timedelta(hours=24 * day + 2), since + timedelta(hours=24 * (day + 1) + 2)) for day in (0, 1)]
         between = [(midnight(begins), midnight(ends)) for begins, ends in days]
         before = [_answers(database, *each) for each in between]
-        assert [[each.number for each in told] for told in before] == [[4, 1], [2]]
+        assert [[each.number for each in hours] for hours in before] == [[4, 1], [2]]
         assert owner.execute("SELECT sceau_drop_log_before(%s)", [(floor + timedelta(days=1)).date()]).fetchone() == (
             1,
         )

@@ -109,8 +109,8 @@ def test_a_row_at_fault_is_told_at_its_field():
 
 def _missing(model, names):
     """The members of a body that a form has no field for."""
-    said = {name.split(".")[0] for name in names}
-    return set(model.model_fields) - said - ELSEWHERE
+    groups = {name.split(".")[0] for name in names}
+    return set(model.model_fields) - groups - ELSEWHERE
 
 
 @pytest.fixture(scope="module")

@@ -147,12 +147,12 @@ def test_states_agree_with_the_api(filled, database, clock, counting):
             for identifier in ("ads", "stats"):
                 part = text.partition("ads")[2]
                 part = part.partition("stats")[2 if identifier == "stats" else 0]
-                told = {state: STATES[state][Language.EN] for state in State}
+                words = {state: STATES[state][Language.EN] for state in State}
                 of_api = {
                     label: sum(each["processing"] == identifier and each["state"] == state for each in items)
-                    for state, label in told.items()
+                    for state, label in words.items()
                 }
-                shown = numbers(part, *told.values())
+                shown = numbers(part, *words.values())
                 assert shown == {label: number for label, number in of_api.items() if number}, (at, identifier)
 
 
@@ -190,8 +190,8 @@ def test_points_of_the_service(database):
         before = now - timedelta(days=2)
         run_recorded(database, JobRun("figures.consents", before, timedelta(seconds=1), error="TimeoutError"))
         text = Visitor(api).sign_in().text("attention")
-    for said in ("lapse without a reminder: 3", "failed today: links.remove_ended", "Receivers that are disabled: 1"):
-        assert said in text
+    for words in ("lapse without a reminder: 3", "failed today: links.remove_ended", "Receivers that are disabled: 1"):
+        assert words in text
     assert "figures.consents" not in text
 
 
@@ -276,11 +276,11 @@ def test_no_page_waits_for_the_ledger(database):
 def test_nobody_stands_on_it(place):
     """No id, no pseudonym, no id of a consent or an event: numbers only, in both languages."""
     counted, database = place
-    found = rows(database, "SELECT encode(subject_ref, 'hex'), id::text FROM consent_event")
+    people = rows(database, "SELECT encode(subject_ref, 'hex'), id::text FROM consent_event")
     for lang in ("fr", "en"):
         visitor = Visitor(counted, lang)
         pages = [visitor.sign_in(), visitor.get("/console/register"), visitor.get("/console/renewals")]
-        for secret in {each for row in found for each in row} | {"alice", "bob", "carol", "grace"}:
+        for secret in {each for row in people for each in row} | {"alice", "bob", "carol", "grace"}:
             assert all(secret not in page.html for page in pages)
 
 

@@ -84,8 +84,8 @@ def test_an_age_counts(served, dpo):
     wrong = dpo.press(page, "state_age", age_band="adult", stated_by="", checked_how="")
     assert wrong.status == 422
     assert wrong.html.count('aria-invalid="true"') == 2
-    told = {"age_band": "under_15", "stated_by": "operator", "checked_how": "account_data"}
-    page = dpo.press(page, "state_age", **told)
+    statement = {"age_band": "under_15", "stated_by": "operator", "checked_how": "account_data"}
+    page = dpo.press(page, "state_age", **statement)
     assert "under 15" in page.text()
     assert served.reason("theo@example.fr", "ads-mail") == "consent_invalid"
 
@@ -140,8 +140,8 @@ def test_the_id_stands_in_no_address_and_no_log(served, dpo, capfd):
     dpo.press(page, "withdraw")
     visible = page.html.replace(f"<bdi>{name}</bdi>", "")
     assert name not in visible
-    told = "".join(capfd.readouterr()) + str(dict(served.client.cookies)) + str(page.headers)
-    assert "secret-name" not in told
+    traces = "".join(capfd.readouterr()) + str(dict(served.client.cookies)) + str(page.headers)
+    assert "secret-name" not in traces
     assert name in page.html  # the control: it is on the page, where the person is named
 
 

@@ -58,8 +58,8 @@ def approved(two, identifier):
 
 def waits(api, kind, target=""):
     """The id of the one proposal of a kind about a thing that waits."""
-    [found] = [each["id"] for each in waiting(api, kind) if each["target"] == target]
-    return found
+    [proposal] = [each["id"] for each in waiting(api, kind) if each["target"] == target]
+    return proposal
 
 
 def test_two_people_bring_a_processing_into_force(two):
@@ -113,8 +113,8 @@ def test_a_preview_records_nothing(two, deployment):
     """The preview shows the page as a person sees it, in both languages, and leaves no trace."""
     api, ada, _ = two
     before = trail(deployment[-1]), api.ok("GET", "/v1/processings")
-    said = {**FORM, "id": "previewed", "controller": "Aperçu SAS"}  # nobody registered it
-    page = ada.press(ada.open("/console/propose"), "propose", **said, press="preview")
+    form = {**FORM, "id": "previewed", "controller": "Aperçu SAS"}  # nobody registered it
+    page = ada.press(ada.open("/console/propose"), "propose", **form, press="preview")
     text = page.text("preview")
     assert "Publicité dans la messagerie" in text
     assert "Advertising in the mailbox" in text
@@ -296,21 +296,21 @@ def test_an_import_is_approved_as_it_was_looked_at(two):
     assert refused.status == 403
     assert ada.call("POST", "/v1/imports", {**body, "grants_expected": 3}).status_code == 409
     officer.press(page, "approve_proposal", proposal["id"], reason="Compared.")
-    [told] = [each for each in ada.ok("GET", "/v1/proposals")["items"] if each["id"] == proposal["id"]]
-    assert (told["state"], told["wanted"]["grants"]) == ("approved", 2)
+    [waiting_one] = [each for each in ada.ok("GET", "/v1/proposals")["items"] if each["id"] == proposal["id"]]
+    assert (waiting_one["state"], waiting_one["wanted"]["grants"]) == ("approved", 2)
 
 
 def test_controllers_by_form(two):
     """A controller is registered with a SIREN that is checked; another address of it waits for a second person."""
     api, ada, bob = two
     page = ada.open("/console/controllers")
-    said = {"id": "exemple", "kind": "siren", "legal_name": "Exemple SAS", "country": "FR"}
-    wrong = ada.press(page, "add_controller", **said, identifier="123456789")
+    form = {"id": "exemple", "kind": "siren", "legal_name": "Exemple SAS", "country": "FR"}
+    wrong = ada.press(page, "add_controller", **form, identifier="123456789")
     assert wrong.status == 422
     assert wrong.html.count('aria-invalid="true"') == 1
-    page = ada.press(page, "add_controller", **said, identifier="732829320")
+    page = ada.press(page, "add_controller", **form, identifier="732829320")
     assert "The controller is registered." in page.text()
-    again = ada.press(ada.open("/console/controllers"), "add_controller", **said, identifier="732829320")
+    again = ada.press(ada.open("/console/controllers"), "add_controller", **form, identifier="732829320")
     assert (again.status, "That reference or number is taken." in again.text()) == (409, True)
     page = ada.press(page, "rename_controller", "exemple", postal_address="12 rue des Archives, 75004 Paris")
     assert "another person has to approve it" in page.text()
@@ -328,5 +328,5 @@ def test_controllers_by_form(two):
 
 
 def _controller(api, identifier):
-    [found] = [each for each in api.ok("GET", "/v1/controllers")["items"] if each["id"] == identifier]
-    return found
+    [controller] = [each for each in api.ok("GET", "/v1/controllers")["items"] if each["id"] == identifier]
+    return controller

@@ -198,15 +198,15 @@ async def test_one_bundle_is_made_at_a_time(entered, monkeypatch):
     page = officer.open("/console/report")
 
     with environment(log.database.app_url, monkeypatch):
-        asked = bundle_of([], nothing)
-        first = asyncio.ensure_future(anext(asked))
+        bundle = bundle_of([], nothing)
+        first = asyncio.ensure_future(anext(bundle))
         await asyncio.to_thread(eventually, lambda: DOWNLOADS.is_busy)
         with pytest.raises(BundleFailedError):
             await anext(bundle_of([], nothing))
         seen = await asyncio.to_thread(officer.press, page, "bundle")
         first.cancel()
         await asyncio.wait([first])
-        await asked.aclose()
+        await bundle.aclose()
     assert "Another bundle is being made." in seen.html
     assert not DOWNLOADS.is_busy
 

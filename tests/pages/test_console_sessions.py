@@ -155,6 +155,6 @@ def test_the_key_stands_nowhere(shared, visitor, shared_database, capfd):
     """Neither the pages, nor their addresses, nor the log, nor the session's row has the key or the token."""
     key = shared.new_key("audit:read")
     page = visitor.sign_in(key)
-    told = page.html + visitor.get().html + str(sessions(shared_database)) + "".join(capfd.readouterr())
+    traces = page.html + visitor.get().html + str(sessions(shared_database)) + "".join(capfd.readouterr())
     for secret in (key, shared.client.cookies[COOKIE]):
-        assert secret not in told
+        assert secret not in traces

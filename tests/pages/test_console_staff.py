@@ -31,12 +31,12 @@ def test_a_notice_that_leaves_something_out_is_refused(api):
     """A notice without the penalties is refused at its text, which stays; a complete one is in force at once."""
     officer = Officer(api, api.new_key("staff:write"))
     page = officer.open("/console/staff")
-    said = {"fr__title": "Secret", "fr__body": "Soyez discrets.", "en__title": "", "en__body": ""}
-    refused = officer.press(page, "publish_notice", **said)
+    form = {"fr__title": "Secret", "fr__body": "Soyez discrets.", "en__title": "", "en__body": ""}
+    refused = officer.press(page, "publish_notice", **form)
     assert refused.status == 422
     assert "The notice leaves out what must be told" in refused.text()
     assert dict(forms_of(refused))["publish_notice"]["fr.body"] == "Soyez discrets."
-    page = officer.press(page, "publish_notice", **{**said, "fr__body": COMPLETE})
+    page = officer.press(page, "publish_notice", **{**form, "fr__body": COMPLETE})
     assert "The notice is published." in page.text()
     assert "version 2" in page.text("notice")
 

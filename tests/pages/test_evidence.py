@@ -70,8 +70,8 @@ def test_the_language_of_the_answer_is_that_of_the_text(shared):
     """The French page records the French text's hash, and the English page the English one's."""
     for lang in ("fr", "en"):
         person = Person(shared, link(shared, f"speaks-{lang}", "ads-mail"), lang)
-        asked = person.open()
+        page = person.open()
         person.press("refuse", "ads-mail")
         (recorded,) = history(shared, f"speaks-{lang}")
         assert recorded["evidence"]["language"] == lang
-        assert recorded["evidence"]["presented_text_sha256"] == asked.stated["ads-mail"]
+        assert recorded["evidence"]["presented_text_sha256"] == page.stated["ads-mail"]

@@ -103,10 +103,10 @@ def test_every_error_has_its_words():
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_what_failed_after_a_form_was_sent_is_not_said_to_be_unrecorded(shared, status):
     """No error page says that nothing was recorded; after a form was sent, it says that this is not known."""
-    for method, known in (("POST", "we do not know whether what you sent was recorded"), ("GET", "cannot be shown")):
+    for method, shown in (("POST", "we do not know whether what you sent was recorded"), ("GET", "cannot be shown")):
         scope = {"type": "http", "method": method, "app": shared.client.app, "headers": [], "query_string": b"lang=en"}
         page = bytes(error_page(Request(scope), status).body).decode()
-        assert known in page
+        assert shown in page
         assert "Nothing was recorded" not in page
 
 

@@ -22,20 +22,20 @@ def _home(api, lang="fr", **headers):
 
 
 @pytest.mark.parametrize(
-    ("lang", "said"),
+    ("lang", "words"),
     [
         ("fr", ("votre accord", "Ouvrez le lien par lequel vous avez répondu", "www.cnil.fr/fr/plaintes")),
         ("en", ("your consent", "Open the link by which you answered", "www.cnil.fr/fr/plaintes")),
     ],
 )
-def test_it_is_a_page_for_people(shared, lang, said):
+def test_it_is_a_page_for_people(shared, lang, words):
     """200 in either language under the headers of pages: no cookie, no script, nothing to load from elsewhere."""
     answer = _home(shared, lang)
     page = Page(answer)
     assert (page.status, f'<html lang="{lang}">' in page.html) == (200, True)
     assert {name: answer.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
     assert "set-cookie" not in answer.headers
-    assert [each for each in (*said, "Exemple SAS", "dpo@exemple.example") if each not in page.text()] == []
+    assert [each for each in (*words, "Exemple SAS", "dpo@exemple.example") if each not in page.text()] == []
     assert "mailto:dpo@exemple.example" in page.links
     assert page.forms == []
     assert not re.search(r"<script|src=|<link[^>]+https?:", page.html)
@@ -47,8 +47,8 @@ def test_it_tells_who_can_be_reached_and_how(api):
     for each, contact in (("ads", "dpo@exemple-courriel.example"), ("stats", "dpo@exemple-courriel.example")):
         api.register(each, controller=None, controllers=["mail"], data_protection_contact=contact)
     text = Page(_home(api)).text()
-    for told in ("Exemple Courriel SAS, 12 rue des Archives, 75004 Paris", "+33 1 23 45 67 89", "Mme Martin"):
-        assert text.count(told) == 1, told
+    for words in ("Exemple Courriel SAS, 12 rue des Archives, 75004 Paris", "+33 1 23 45 67 89", "Mme Martin"):
+        assert text.count(words) == 1, words
     assert text.count("dpo@exemple-courriel.example") == 1
 
 
@@ -58,8 +58,8 @@ def test_it_tells_nothing_else_of_the_deployment(api):
     api.register("ads", data_recipients=["Régie SA"])
     html = _home(api, "en").text
     assert "Exemple SAS" in html  # the control
-    told = ("Filtre SA", "spam-filter", "Régie SA", ">ads", "Processing", "bootstrap", "Sceau")
-    assert [each for each in told if each in html] == []
+    names = ("Filtre SA", "spam-filter", "Régie SA", ">ads", "Processing", "bootstrap", "Sceau")
+    assert [each for each in names if each in html] == []
 
 
 def test_what_nobody_approved_yet_is_not_told(database):
@@ -81,8 +81,8 @@ def test_software_finds_what_it_found(shared):
     for method in ("GET", "HEAD", "POST", "DELETE"):
         for accept in ("application/json", "*/*", "application/problem+json"):
             answer = shared.client.request(method, "/", headers={"Accept": accept})
-            found = answer.status_code, answer.headers["content-type"], "allow" in answer.headers
-            assert found == (404, "application/problem+json", False), (method, accept)
+            outcome = answer.status_code, answer.headers["content-type"], "allow" in answer.headers
+            assert outcome == (404, "application/problem+json", False), (method, accept)
 
 
 def test_what_was_read_is_remembered_for_a_minute(clocked, clock):

@@ -52,8 +52,8 @@ def test_the_page_says_that_the_consent_counts_no_more_and_asks_nothing(api, clo
     other.send(form)
     assert consents(api, bob) == []
     for reference in (None, "ticket-1"):
-        asked = ask_link(api, alice, about, by_person=reference is not None, request_reference=reference)
-        assert refused(asked) == (409, "version-invalidated")
+        page_link = ask_link(api, alice, about, by_person=reference is not None, request_reference=reference)
+        assert refused(page_link) == (409, "version-invalidated")
 
 
 def test_a_new_version_is_asked_for(api, clock):

@@ -131,7 +131,7 @@ def test_the_child_is_never_spoken_to_as_vous(shared):
     pages += [child.press("accept", "ads-mail"), parent.press("accept", "ads-mail"), child.open()]
     of_child = [each for each in pages if "de l'enfant" not in each.text()]
     assert len(of_child) == len(pages) - 1
-    assert [found for each in of_child for found in VOUS.findall(each.text())] == []
+    assert [word for each in of_child for word in VOUS.findall(each.text())] == []
     receipt = Page(shared.with_key(None).client.get(f"{child.path}?lang=fr&receipt=html"))
     assert "Reçu de tes réponses" in receipt.text()
     assert VOUS.search(parent.open().text()) is not None  # the control

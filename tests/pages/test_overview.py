@@ -60,9 +60,9 @@ def test_the_page_says_what_the_export_holds(api):
         ("en", ("Consent", "Refusal", "analysis permitted 1 time", "1 time (consent in force)", "exported these")),
     ):
         page = Page(api.with_key(None).client.get(f"{path}?lang={language}"))
-        said = page.html.replace("\N{NO-BREAK SPACE}", " ")
+        text = page.html.replace("\N{NO-BREAK SPACE}", " ")
         assert page.status == 200
-        assert [word for word in (*words, "Exemple SAS") if word not in said] == []
+        assert [word for word in (*words, "Exemple SAS") if word not in text] == []
         assert "alice" not in page.html
         assert page.headers["cache-control"] == "no-store"
         assert page.buttons == {"ads": ["withdraw"]}  # nothing is asked here, and what was refused is no button
@@ -74,10 +74,10 @@ def test_the_file_is_the_export(api):
     answer = api.client.get(f"{path}?receipt=json")
     assert answer.headers["content-type"] == "application/ld+json"
     assert answer.headers["content-disposition"] == f'attachment; filename="mes-donnees-{api.clock.at:%Y-%m-%d}.json"'
-    told, wanted = answer.json(), _export(api, "alice")
-    assert told["events"] == wanted["events"]
-    assert told["dpv:hasDataSubject"]["dct:identifier"] == "alice"
-    assert told["processings"]["ads"] == wanted["processings"]["ads"]
+    body, wanted = answer.json(), _export(api, "alice")
+    assert body["events"] == wanted["events"]
+    assert body["dpv:hasDataSubject"]["dct:identifier"] == "alice"
+    assert body["processings"]["ads"] == wanted["processings"]["ads"]
 
 
 def test_whoever_is_unknown_has_no_page(api):
@@ -193,7 +193,7 @@ def test_where_one_stands_comes_first(clocked, clock):
     clocked.decide("alice", "stats", "refused")
     clocked.decide("alice", "better")
     clocked.withdraw("alice", "better")
-    for lang, told in (
+    for lang, words in (
         ("fr", ("Accord en vigueur jusqu'au 27 janvier 2028 inclus.", "Refus enregistré le", "Accord retiré le")),
         ("en", ("Consent in force until 27 January 2028 inclusive.", "Refusal recorded on", "Consent withdrawn on")),
     ):
@@ -201,8 +201,8 @@ def test_where_one_stands_comes_first(clocked, clock):
         text = text.replace("\N{NO-BREAK SPACE}", " ")
         first, _, history = text.partition({"fr": "Historique", "en": "History"}[lang])
         more = ("Exemple SAS", "Régie SA", "dpo@exemple.example", "30 jours" if lang == "fr" else "30 days")
-        assert [each for each in (*told, *more) if each not in first] == []
-        assert [each for each in told if each in history] == []
+        assert [each for each in (*words, *more) if each not in first] == []
+        assert [each for each in words if each in history] == []
 
 
 def test_a_text_that_the_register_holds_is_never_said_not_to_be_kept(api):
@@ -243,5 +243,5 @@ def test_somebody_who_never_answered_has_a_page(api, lang):
     api.state_age("dan", "adult", stated_by="self", checked_how="not_checked")
     page = Page(api.client.get(f"{overview_link(api, 'dan')}?lang={lang}"))
     assert (page.status, page.forms) == (200, [])
-    said = {"fr": "Aucune réponse n'est enregistrée : aucun accord", "en": "No answer is recorded: no consent"}[lang]
-    assert said in page.text().replace("\N{NO-BREAK SPACE}", " ")
+    words = {"fr": "Aucune réponse n'est enregistrée : aucun accord", "en": "No answer is recorded: no consent"}[lang]
+    assert words in page.text().replace("\N{NO-BREAK SPACE}", " ")

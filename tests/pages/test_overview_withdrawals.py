@@ -75,13 +75,13 @@ def test_it_is_recorded_like_every_other_withdrawal(held):
     person.press("withdraw", "ads")
     other = Person(held, link(held, "dan", "ads", kind="withdraw"))
     other.press("withdraw", "ads")
-    told = {}
+    events = {}
     for name in ("cora", "dan"):
         exported = held.call("POST", "/v1/subjects/exports", {"subject": subject(name)}).json()
-        told[name] = next(each for each in exported["events"] if each["kind"] == "withdrawn")
-        assert told[name]["evidence"]["link"] in {each["id"] for each in exported["consent_links"]}
-    assert told["cora"].keys() == told["dan"].keys()
-    assert told["cora"]["evidence"]["method"] == told["dan"]["evidence"]["method"] == "web_form"
+        events[name] = next(each for each in exported["events"] if each["kind"] == "withdrawn")
+        assert events[name]["evidence"]["link"] in {each["id"] for each in exported["consent_links"]}
+    assert events["cora"].keys() == events["dan"].keys()
+    assert events["cora"]["evidence"]["method"] == events["dan"]["evidence"]["method"] == "web_form"
 
 
 def test_a_half_of_a_joint_consent_is_taken_back(held):

@@ -28,7 +28,7 @@ def test_the_receipt_tells_the_whole_answer(clocked, clock):
     assert answer.headers["content-disposition"] == 'attachment; filename="recu-de-consentement-2026-11-25.html"'
     (recorded,) = history(clocked, "margaux@example.fr")
     text = Page(answer).text()
-    for told in (
+    for words in (
         "Votre compte : ma…@example.fr",
         "Vous avez accepté le 25 novembre 2026 à 12 h 40 (heure de Paris). Accord en vigueur jusqu'au",
         "Exemple SAS",
@@ -38,7 +38,7 @@ def test_the_receipt_tells_the_whole_answer(clocked, clock):
         "Établi le 25 novembre 2026",
         "Ouvrez le lien par lequel vous avez répondu. Sans ce lien : https://sceau.example.fr/",
     ):
-        assert told in text, told
+        assert words in text, words
     shown = [" ".join(line.split()).replace("’", "'") for line in asked.said["ads-mail"]]
     assert all(line in text for line in shown)
     assert "margaux@" not in answer.text

@@ -44,7 +44,7 @@ def test_the_page_shows_what_the_register_holds(shared):
     """Address, officer, role and country, transfers, place, decisions, consequences, erasure; links as links."""
     register_whole(shared)
     page = Person(shared, link(shared, "reader", "whole-mail")).open()
-    for told in (
+    for words in (
         "Exemple SAS, 1 rue de la Paix, 75002 Paris, responsable du traitement.",
         "Délégué à la protection des données : dpo@exemple.example",
         "Régie SA, sous-traitant, France.",
@@ -53,7 +53,7 @@ def test_the_page_shows_what_the_register_holds(shared):
         "D'autres publicités.",
         "effacées sous 30 jours",
     ):
-        assert told in page.text(), told
+        assert words in page.text(), words
     for address in (
         "mailto:dpo@exemple.example",
         *(value for value in PARTICULARS.values() if str(value)[:5] == "https"),
@@ -81,8 +81,12 @@ def test_what_a_material_version_changed_is_shown(shared):
 def test_only_whole_languages_are_offered(shared):
     """A processing without an English notice has a French page whatever is asked for, and no switch."""
     shared.register("french-mail", notice={"fr": "Avis."})
-    for asked, offered in ((("french-mail",), False), (("stats-mail",), True), (("french-mail", "stats-mail"), False)):
-        page = Person(shared, link(shared, "polyglot", *asked), "en").open()
+    for processings, offered in (
+        (("french-mail",), False),
+        (("stats-mail",), True),
+        (("french-mail", "stats-mail"), False),
+    ):
+        page = Person(shared, link(shared, "polyglot", *processings), "en").open()
         assert ('<html lang="en">' in page.html) is offered
         assert ("languages" in page.html) is offered
     person = Person(shared, link(shared, "answering", "french-mail"), "en")
@@ -133,11 +137,11 @@ def test_not_to_renew_is_a_button_like_the_others(asked, clock):
 
 def test_after_a_refusal_the_page_folds(shared):
     """After a refusal, the page shows the button to accept above the folded details."""
-    asked, said = (Person(shared, link(shared, name, "ads-mail")) for name in ("fold-reader", "refuser"))
-    page = said.press("refuse", "ads-mail")
+    reader, refuser = (Person(shared, link(shared, name, "ads-mail")) for name in ("fold-reader", "refuser"))
+    page = refuser.press("refuse", "ads-mail")
     assert page.buttons == {"ads-mail": ["accept"]}
     assert page.html.index("<form") < page.html.index("<details")
-    assert asked.open().html.index("<details") < asked.open().html.index("<form")
+    assert reader.open().html.index("<details") < reader.open().html.index("<form")
 
 
 @pytest.mark.usefixtures("clock")
@@ -197,13 +201,13 @@ def test_each_element_says_its_language_and_direction(passage, attributes):
 def test_what_is_common_is_said_once(shared):
     """Of several requests of one controller, who is responsible, the law and the rights are on the page once."""
     page = Person(shared, link(shared, "once", "stats-mail", "better-mail")).open()
-    for said in (
+    for words in (
         "Qui est responsable ?",
         "Sur quelle base légale ?",
         "Quels sont mes droits ?",
         "Et si je change d'avis ?",
     ):
-        assert page.text().count(said) == 1
+        assert page.text().count(words) == 1
     assert page.text().count("Pour quoi faire ?") == 2
     for each in ("stats-mail", "better-mail"):
         assert page.fingerprint(each) == page.stated[each]

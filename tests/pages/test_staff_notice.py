@@ -40,9 +40,9 @@ def test_the_notice_is_shown_whole(staffed, ada, lang):
     page = Visitor(staffed, lang).sign_in(ada[1], SIGN_IN)
     notice = staffed.ok("GET", "/v1/staff/notices")["items"][-1]["texts"][lang]
     words = re.sub(r"^(# |- )", "", notice["body"], flags=re.MULTILINE)
-    told = page.text().replace("\N{NO-BREAK SPACE}", " ")
-    assert " ".join(words.split()).replace("’", "'") in told
-    assert notice["title"].replace("\N{NO-BREAK SPACE}", " ") in told
+    text = page.text().replace("\N{NO-BREAK SPACE}", " ")
+    assert " ".join(words.split()).replace("’", "'") in text
+    assert notice["title"].replace("\N{NO-BREAK SPACE}", " ") in text
     assert notice["sha256"] in page.html
     assert not re.search(r"checkbox|checked|<script", page.html)
     assert page.html.count("<button") == 2  # confirm, sign out

@@ -25,11 +25,11 @@ def refusal(answer):
 def test_a_controller_is_registered_by_its_siren(pap):
     """A controller is registered with its identifier, name and address; registered again, it does not change."""
     body = controller("by-siren", kind="siren", identifier=SIREN, country="FR", postal_address="1 rue, Paris")
-    told = pap.ok(*put_controller(body))
-    assert (told["kind"], told["identifier"], told["legal_name"]) == ("siren", SIREN, "by-siren SA")
-    assert told["versions"][0]["postal_address"] == "1 rue, Paris"
-    assert told in pap.ok("GET", "/v1/controllers")["items"]
-    assert pap.ok(*put_controller(body)) == told
+    entry = pap.ok(*put_controller(body))
+    assert (entry["kind"], entry["identifier"], entry["legal_name"]) == ("siren", SIREN, "by-siren SA")
+    assert entry["versions"][0]["postal_address"] == "1 rue, Paris"
+    assert entry in pap.ok("GET", "/v1/controllers")["items"]
+    assert pap.ok(*put_controller(body)) == entry
     again, changed = controller("again", kind="siren", identifier=SIREN), {**body, "identifier": "542051180"}
     for taken in (again, changed):
         assert refusal(pap.call(*put_controller(taken))) == (409, "controller-exists")

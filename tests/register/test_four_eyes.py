@@ -95,8 +95,8 @@ def test_a_replay_knows_when_it_was_approved(api, ada, bob, clock):
     rule(bob, "replayed", 1)
     clock.at += timedelta(hours=1)
     for at, reason in ((start + timedelta(minutes=30), "processing_suspended"), (clock.at, "exempt")):
-        for known in ({}, {"known_at": wire(at)}):
-            body = {**question("alice", "replayed"), "at": wire(at), **known}
+        for more in ({}, {"known_at": wire(at)}):
+            body = {**question("alice", "replayed"), "at": wire(at), **more}
             assert api.ok("POST", "/v1/explanations", body)["context"]["reason"] == reason
 
 
@@ -269,5 +269,5 @@ def test_the_console_shows_what_waits(database):
         visitor = Visitor(api)
         visitor.sign_in()
         text = visitor.get("/console/register").text()
-        for said in ("Attente SA", "to be approved", "to be approved: version 2", "keeps data for over 30 days"):
-            assert said in text
+        for words in ("Attente SA", "to be approved", "to be approved: version 2", "keeps data for over 30 days"):
+            assert words in text

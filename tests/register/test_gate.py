@@ -51,10 +51,10 @@ def ads(ada, bob, acme, clock):
     return identifier
 
 
-def waiting(told):
+def waiting(proposals):
     """The id of the proposal that a call made."""
-    assert told.status_code == 202, told.text
-    return told.json()["id"]
+    assert proposals.status_code == 202, proposals.text
+    return proposals.json()["id"]
 
 
 def test_a_suspended_processing_of_iv_resumes_by_two(ada, bob, clock, ads, place):
@@ -89,8 +89,8 @@ def test_a_rejected_proposal_changes_nothing(ada, bob, ads):
         assert refused(answer(bob, proposal)) == (409, "not-proposed")
     assert ada.reason("alice", ads) == "processing_suspended"
     listed = [each for each in ada.ok("GET", "/v1/proposals")["items"] if each["target"] == ads]
-    told = [(each["kind"], each["state"]) for each in listed]
-    assert told == [("version", "approved"), *[("resumption", "rejected")] * 2]
+    states = [(each["kind"], each["state"]) for each in listed]
+    assert states == [("version", "approved"), *[("resumption", "rejected")] * 2]
 
 
 def test_a_version_waits_with_the_other_proposals(ada, bob, clock, ads):
@@ -104,8 +104,8 @@ def test_a_version_waits_with_the_other_proposals(ada, bob, clock, ads):
         assert (listed["wanted"]["notice"], listed["wanted"]["number"]) == (notice, number)
         assert refused(answer(ada, listed["id"])) == (403, "own-proposal")
         clock.at += timedelta(seconds=1)
-        told = answer(bob, listed["id"]) if number == 2 else rule(bob, ads, number)
-        assert told.json()["version"]["number"] == number
+        answered = answer(bob, listed["id"]) if number == 2 else rule(bob, ads, number)
+        assert answered.json()["version"]["number"] == number
         assert refused(answer(bob, listed["id"])) == (409, "not-proposed")
         assert refused(rule(bob, ads, number)) == (409, "not-proposed")
     assert ads not in [each["target"] for each in waiting_of(ada, "version")]

@@ -31,8 +31,10 @@ def api(place):
 
 def state(api, name, identifier):
     """The state of a person's last consent, as lists show it."""
-    found = api.ok("POST", "/v1/consents/search", {"subject": {"type": "user", "id": name}, "processing": identifier})
-    return found["items"][-1]["state"]
+    consents = api.ok(
+        "POST", "/v1/consents/search", {"subject": {"type": "user", "id": name}, "processing": identifier}
+    )
+    return consents["items"][-1]["state"]
 
 
 def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):
@@ -45,20 +47,20 @@ def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):
     api.decide("bob", "versions", version=2)
     assert api.reason("alice", "versions") == api.reason("bob", "versions") == "consent_in_force"
     clock.at += timedelta(hours=1)
-    told = invalidate(api, "versions")
-    assert told.status_code == 201, told.text
-    assert (told.json()["number"], told.json()["version"]) == (1, 1)
+    body = invalidate(api, "versions")
+    assert body.status_code == 201, body.text
+    assert (body.json()["number"], body.json()["version"]) == (1, 1)
     assert (api.reason("alice", "versions"), api.reason("bob", "versions")) == ("consent_invalid", "consent_in_force")
     assert (state(api, "alice", "versions"), state(api, "bob", "versions")) == ("invalidated", "in_force")
     listed = api.ok("POST", "/v1/consents/search", {"state": "invalidated"})["items"]
-    [found] = [each for each in listed if each["processing"] == "versions"]
-    assert api.ok("GET", f"/v1/consents/{found['id']}")["state"] == "invalidated"
+    [entry] = [each for each in listed if each["processing"] == "versions"]
+    assert api.ok("GET", f"/v1/consents/{entry['id']}")["state"] == "invalidated"
     clock.at += timedelta(hours=1)
     api.decide("alice", "versions", version=2)
     assert (api.reason("alice", "versions"), state(api, "alice", "versions")) == ("consent_in_force", "in_force")
     assert api.decide("carol", "versions", version=1)["state"] == "invalidated"
     listed = api.ok("GET", "/v1/processings/versions/versions")["items"]
-    assert [each.get("invalidated_at") for each in listed] == [told.json()["at"], None]
+    assert [each.get("invalidated_at") for each in listed] == [body.json()["at"], None]
 
 
 def test_what_rests_on_an_invalidated_text_permits_no_more(api, clock):
@@ -98,8 +100,8 @@ def test_a_hash_that_no_consent_rests_on_is_refused(api, clock):
     shown, page = evidence["presented_text_sha256"], evidence["presented_page_sha256"]
     for identifier, text in (("hashes", page), ("others", shown)):
         for dry_run in (True, False):
-            told = invalidate(api, identifier, text=text, dry_run=dry_run)
-            assert refused(told) == (422, "unknown-text")
+            body = invalidate(api, identifier, text=text, dry_run=dry_run)
+            assert refused(body) == (422, "unknown-text")
     assert invalidate(api, "hashes", text=shown).status_code == 201
     assert api.reason("hash-alice", "hashes") == "consent_invalid"
 
@@ -114,9 +116,9 @@ def test_an_explanation_knows_since_when(api, clock):
     clock.at += timedelta(hours=2)
     for hours, reason in ((1, "consent_in_force"), (3, "consent_invalid")):
         at = written(start + timedelta(hours=hours))
-        for known in ({}, {"known_at": at}):
-            body = api.ok("POST", "/v1/explanations", {**question("alice", "explained"), "at": at, **known})
-            assert body["context"]["reason"] == reason, (hours, known)
+        for more in ({}, {"known_at": at}):
+            body = api.ok("POST", "/v1/explanations", {**question("alice", "explained"), "at": at, **more})
+            assert body["context"]["reason"] == reason, (hours, more)
 
 
 def test_an_invalidation_said_again_is_the_same(place):
@@ -174,8 +176,8 @@ def test_one_person_invalidates_where_the_register_takes_two(database, clock):
         clock.at += timedelta(hours=1)
         made = invalidate(ada, "ads").json()
         assert ada.reason("alice", "ads") == "consent_invalid"
-        [told] = ada.ok("GET", "/v1/processings/ads/versions")["invalidations"]
-        assert made.items() <= told.items()
+        [invalidation] = ada.ok("GET", "/v1/processings/ads/versions")["invalidations"]
+        assert made.items() <= invalidation.items()
         visitor = Visitor(two)
         visitor.sign_in()
         assert "the version in force is invalidated" in visitor.get("/console/register").text()

@@ -43,10 +43,10 @@ class Place:
 
     def permits(self) -> set[tuple[str, str]]:
         """Which questions about its people are permitted now, asked in one batch."""
-        asked = [(who, what) for who in PEOPLE for what in ("ads", "off", "new", "more", "other")]
-        questions = [question(self.named(who), self.named(what)) for who, what in asked]
+        pairs = [(who, what) for who in PEOPLE for what in ("ads", "off", "new", "more", "other")]
+        questions = [question(self.named(who), self.named(what)) for who, what in pairs]
         body = self.api.ok("POST", "/access/v1/evaluations", {"evaluations": questions})["evaluations"]
-        return {each for each, answer in zip(asked, body, strict=True) if answer["decision"]}
+        return {each for each, answer in zip(pairs, body, strict=True) if answer["decision"]}
 
 
 @pytest.fixture(scope="module")

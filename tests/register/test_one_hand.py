@@ -114,8 +114,8 @@ def test_nobody_is_asked_anew_by_one_hand_after_an_invalidation(place, what):
     struck = {"text": page.open().stated[ads], "version": 1}[what]
     page.press("accept", ads)
     ada.ok("POST", f"/v1/processings/{ads}/invalidations", {what: struck, **REASON})
-    told = add(ada, ads, retention="P29D")
-    assert (told.status_code, told.json().get("proposed_version")) == (201, 2), told.text
+    answer = add(ada, ads, retention="P29D")
+    assert (answer.status_code, answer.json().get("proposed_version")) == (201, 2), answer.text
     if what == "text":
         assert "accept" not in Person(api, link(api, f"b-{ads}", ads)).open().buttons.get(ads, [])
     assert rule(bob, ads, 2).status_code == 201

@@ -44,10 +44,10 @@ def field(answer):
 
 def test_what_gdpr_30_asks_is_kept_as_it_was_said(pap):
     """Each particular of a version is returned as it was given; its recipients' names are its data recipients."""
-    told = pap.ok("POST", "/v1/processings", body("told", **ALL))["version"]
-    assert told["data_recipients"] == ["Hébergeur", "Régie"]
-    assert {name: told[name] for name in ALL} == {**ALL, "recipients": [{"name": "Hébergeur"}, ALL["recipients"][0]]}
-    assert pap.ok("GET", "/v1/processings/told")["version"] == told
+    version = pap.ok("POST", "/v1/processings", body("told", **ALL))["version"]
+    assert version["data_recipients"] == ["Hébergeur", "Régie"]
+    assert {name: version[name] for name in ALL} == {**ALL, "recipients": [{"name": "Hébergeur"}, ALL["recipients"][0]]}
+    assert pap.ok("GET", "/v1/processings/told")["version"] == version
 
 
 def test_every_told_fact_is_asked_for():
@@ -94,9 +94,9 @@ def test_what_is_unusual_under_iii_is_justified_and_warned_of(pap, warning, more
     name = f"filter-{warning}".replace("_", "-")
     filtering = body(name, purpose="sorting", **more)
     assert field(pap.call("POST", "/v1/processings", filtering)) == (422, "justification")
-    told = pap.ok("POST", "/v1/processings", {**filtering, "justification": "Shared block list."})
-    assert warning in told["warnings"]
-    assert told["version"]["justification"] == "Shared block list."
+    entry = pap.ok("POST", "/v1/processings", {**filtering, "justification": "Shared block list."})
+    assert warning in entry["warnings"]
+    assert entry["version"]["justification"] == "Shared block list."
     assert warning not in pap.register(f"{name}-iv", **more)["warnings"]
 
 
@@ -119,13 +119,13 @@ def test_what_an_officer_should_look_at_stands_in_the_register(pap):
 
 def test_a_preview_is_the_text_that_will_be_shown(pap):
     """A preview has each language's text and its hash, as the page will hash it, and records nothing."""
-    asked = body("previewed", controller="Essai & Cie", notice={"fr": "Texte <b>", "en": "Text"})
-    texts = pap.ok("POST", "/v1/processings", {**asked, "dry_run": True})["texts"]
+    entry = body("previewed", controller="Essai & Cie", notice={"fr": "Texte <b>", "en": "Text"})
+    texts = pap.ok("POST", "/v1/processings", {**entry, "dry_run": True})["texts"]
     assert set(texts) == {"fr", "en"}
-    for told in texts.values():
-        assert told["sha256"] == sha256(told["plain"].encode()).hexdigest()
-        assert "Essai & Cie" in told["plain"]
-        assert "Essai &amp; Cie" in told["html"]
+    for preview in texts.values():
+        assert preview["sha256"] == sha256(preview["plain"].encode()).hexdigest()
+        assert "Essai & Cie" in preview["plain"]
+        assert "Essai &amp; Cie" in preview["html"]
     assert "Texte &lt;b&gt;" in texts["fr"]["html"]
     assert pap.call("GET", "/v1/processings/previewed").status_code == 404
     assert "Essai & Cie" not in str(pap.ok("GET", "/v1/controllers"))
@@ -150,8 +150,8 @@ def test_a_preview_is_spaced_as_the_page_is(pap):
     assert "Pourquoi\xa0? Pour «\xa0mesurer\xa0»\xa0: 10\xa0000 envois." in texts["fr"]["html"]
     assert "Qu’est-ce qui est analysé\xa0?" in texts["fr"]["html"]
     assert "\xa0" not in texts["en"]["html"]
-    for told in texts.values():
-        assert set(told_in(told["html"])) <= set(told["plain"].split("\n"))
+    for preview in texts.values():
+        assert set(told_in(preview["html"])) <= set(preview["plain"].split("\n"))
 
 
 def test_bad_spacing_is_seen():
@@ -164,8 +164,8 @@ def test_a_preview_names_joint_controllers(pap):
     """A preview calls several controllers joint ones."""
     for name in ("Un", "Deux"):
         pap.ok("PUT", f"/v1/controllers/{name.lower()}", {"kind": "other", "legal_name": name})
-    asked = body("previewed", controller=None, controllers=["un", "deux"])
-    texts = pap.ok("POST", "/v1/processings", {**asked, "dry_run": True})["texts"]
+    entry = body("previewed", controller=None, controllers=["un", "deux"])
+    texts = pap.ok("POST", "/v1/processings", {**entry, "dry_run": True})["texts"]
     assert "Un et Deux, responsables conjoints de ce traitement." in texts["fr"]["plain"]
 
 

@@ -51,10 +51,12 @@ def _decided(database, identifier):
 
 def rows(database):
     """How many rows some tables have, and the last transaction that told of a change, whose rows are trimmed."""
-    asked = [f"SELECT count(*) FROM {table}" for table in ("administrative_act", "processing_invalidation", "outbox")]
-    asked.append("SELECT coalesce(max(xid::text::bigint), 0) FROM change")
+    statements = [
+        f"SELECT count(*) FROM {table}" for table in ("administrative_act", "processing_invalidation", "outbox")
+    ]
+    statements.append("SELECT coalesce(max(xid::text::bigint), 0) FROM change")
     with psycopg.connect(database.owner_url) as connection:
-        *counted, [changed] = [row for each in asked for row in connection.execute(each)]
+        *counted, [changed] = [row for each in statements for row in connection.execute(each)]
     return counted, changed
 
 
@@ -101,9 +103,9 @@ def test_the_permits_that_relied_on_it_are_listed(place, monkeypatch):
     eventually(lambda: _decided(database, "listed") == 5)
     invalidate(logged, "listed")
     auditor = logged.with_key(logged.new_key("audit:read"))
-    whole = relied_on(auditor, "listed")
-    assert not {"next_cursor", "looked_back_to"} & whole.keys()
-    items = whole["items"]
+    page = relied_on(auditor, "listed")
+    assert not {"next_cursor", "looked_back_to"} & page.keys()
+    items = page["items"]
     assert [each["decision"] for each in items] == [True, True, True]
     assert [each["at"] for each in items] == sorted((each["at"] for each in items), reverse=True)
     first = relied_on(auditor, "listed", page={"limit": 2})
@@ -115,7 +117,7 @@ def test_the_permits_that_relied_on_it_are_listed(place, monkeypatch):
     assert utc(empty["looked_back_to"]) >= utc(items[0]["at"]) - timedelta(milliseconds=1)
     monkeypatch.undo()
     assert relied_on(auditor, "listed", page={"cursor": empty["next_cursor"]})["items"] == items
-    assert "alice" not in str(whole)
+    assert "alice" not in str(page)
     searched = auditor.ok("POST", "/v1/decisions/search", {"processing": "listed", "decision": True})["items"]
     assert all(each in searched for each in items)
     assert len(searched) == len(items) + 1
@@ -143,16 +145,16 @@ def test_what_rested_on_other_people_is_counted_under_seal(place):
     assert logged.reason("alice", "sealed", participants=[{"id": "bob", "local": True}]) == "other_party"
 
 
-@pytest.mark.parametrize("said", [{"capacity": {"given_by": "self"}}, {}])
+@pytest.mark.parametrize("words", [{"capacity": {"given_by": "self"}}, {}])
 @pytest.mark.parametrize("first", ["child", "parent"])
-def test_a_joint_consent_rests_on_either_text(place, first, said):
+def test_a_joint_consent_rests_on_either_text(place, first, words):
     """A joint consent ends with the text of its first act, and its permit is listed, with or without a capacity."""
     api, database = place
-    name = f"joint-{first}-{len(said)}"
+    name = f"joint-{first}-{len(words)}"
     api.register(name)
     api.state_age(name, "under_15")
     parent = {"capacity": {"given_by": "holder_of_parental_responsibility"}}
-    acts = [said, parent] if first == "child" else [parent, said]
+    acts = [words, parent] if first == "child" else [parent, words]
     for language, act in zip(("fr", "en"), acts, strict=True):
         api.decide(name, name, evidence={"language": language}, **act)
     assert api.reason(name, name) == "consent_in_force"

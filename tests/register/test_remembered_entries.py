@@ -29,8 +29,8 @@ def _changes(api):
 def _read(database, entries):
     async def read(pool):
         async with pool.read() as session:
-            told = await entries.read(session, IDS, store.STAMP.read(await session.rows(store.STAMP)))
-            return told, dict.fromkeys(IDS) | await load_processings(session, IDS)
+            entries_now = await entries.read(session, IDS, store.STAMP.read(await session.rows(store.STAMP)))
+            return entries_now, dict.fromkeys(IDS) | await load_processings(session, IDS)
 
     return in_a_pool(database, read)
 
@@ -40,8 +40,8 @@ def test_what_is_remembered_is_what_is_there(api, database):
     entries = RegisterEntries()
     for _ in _changes(api):
         for _ in range(2):
-            told, held = _read(database, entries)
-            assert told == held
+            entries_now, held = _read(database, entries)
+            assert entries_now == held
 
 
 def test_without_its_stamp_it_would_be_out_of_date(api, database, monkeypatch):

@@ -29,8 +29,8 @@ def database():
             api.decide(name, "ads")
         api.decide("chloe", "ads", "refused")
         api.withdraw("bruno", "ads")
-        for asked in ("ads", "nobody@example.fr"):
-            api.ok("POST", "/access/v1/evaluation", question("alice", asked))
+        for processing in ("ads", "nobody@example.fr"):
+            api.ok("POST", "/access/v1/evaluation", question("alice", processing))
         api.decide("dora", "ads", "refused")
         api.decide("emil", "ads", "refused")
         api.ok("POST", "/v1/subjects/closures", {"subject": subject("emil")})
@@ -47,8 +47,8 @@ def written(database, tmp_path):
 
     def write(*words):
         month = f"{datetime.now(UTC).astimezone(PARIS):%Y-%m}"
-        asked = words if "--month" in words else (*words, "--month", month)
-        status, errors, _ = run_command(database, "report", "-o", tmp_path / "report", *asked)
+        arguments = words if "--month" in words else (*words, "--month", month)
+        status, errors, _ = run_command(database, "report", "-o", tmp_path / "report", *arguments)
         assert status == 0, errors
         return (tmp_path / "report").read_text(encoding="utf-8")
 

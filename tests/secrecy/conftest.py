@@ -63,9 +63,11 @@ class Deployment:
 
     def news(self) -> dict[str, bytes]:
         """What came out since this was asked last; of what only grows, the end of what was looked at is there too."""
-        whole, seen = self.sinks(), self.looked_at
-        new = {sink: said[max(0, seen.get(sink, 0) - 4096) :] for sink, said in whole.items()}
-        self.looked_at = {sink: len(whole[sink]) for sink in ("service output", "PostgreSQL log", "response headers")}
+        contents, seen = self.sinks(), self.looked_at
+        new = {sink: said[max(0, seen.get(sink, 0) - 4096) :] for sink, said in contents.items()}
+        self.looked_at = {
+            sink: len(contents[sink]) for sink in ("service output", "PostgreSQL log", "response headers")
+        }
         return new
 
     def sinks(self) -> dict[str, bytes]:

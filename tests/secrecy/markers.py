@@ -32,34 +32,34 @@ class Marker:
         yield "hex, case-folded", self.word.casefold().encode().hex().encode(), True
         yield "percent-encoded", "".join(f"%{byte:02x}" for byte in self.word.encode()).encode(), True
         yield "escaped", "".join(f"\\u{ord(letter):04x}" for letter in self.word).encode(), True
-        for said in (self.word, self.word.casefold(), self.word.upper()):
+        for form in (self.word, self.word.casefold(), self.word.upper()):
             for offset in range(3):
-                yield "base64", _inner_base64(said.encode(), offset), False
-        for said in (self.word, self.address, quote(self.address)):
-            for each in {said, said.casefold()}:
+                yield "base64", _inner_base64(form.encode(), offset), False
+        for form in (self.word, self.address, quote(self.address)):
+            for each in {form, form.casefold()}:
                 for hashed in (hashlib.sha256, hashlib.sha1, hashlib.md5):
                     digest = hashed(each.encode())
                     yield f"{digest.name} with no key", digest.hexdigest().encode(), True
                     yield f"{digest.name} with no key, raw", digest.digest(), False
 
 
-def _inner_base64(said: bytes, offset: int) -> bytes:
+def _inner_base64(content: bytes, offset: int) -> bytes:
     """The part of a base64 text that does not depend on what stands before and after."""
-    encoded = base64.b64encode(b"\0" * offset + said)
-    return encoded[-(-offset * 8 // 6) : (offset + len(said)) * 8 // 6]
+    encoded = base64.b64encode(b"\0" * offset + content)
+    return encoded[-(-offset * 8 // 6) : (offset + len(content)) * 8 // 6]
 
 
 def leaks(sinks: Mapping[str, bytes], markers: Mapping[str, Marker]) -> list[str]:
     """Each marker found in each sink, with the form in which it stood there and what stood around it."""
-    found = []
+    leaked = []
     for sink, raw in sinks.items():
         lowered = raw.lower()
         for marker in markers.values():
             for form, wanted, any_case in marker.forms():
                 at = (lowered if any_case else raw).find(wanted)
                 if at >= 0:
-                    found.append(f"{marker.place} in {sink}, as {form}: {raw[max(0, at - 200) : at + 120]!r}")
-    return found
+                    leaked.append(f"{marker.place} in {sink}, as {form}: {raw[max(0, at - 200) : at + 120]!r}")
+    return leaked
 
 
 PLACES = (

@@ -306,9 +306,9 @@ def _in_path(route: Route, consent: str) -> list[str]:
     _, template = route
     of_consent = template.startswith(("/v1/consents/", "/v1/consent-events/"))
     of_webhook = template.startswith("/v1/webhooks/")
-    known = KNOWN.get(route, [consent if of_consent else str(UUID(int=1)) if of_webhook else "ads-mail"])
+    ids = KNOWN.get(route, [consent if of_consent else str(UUID(int=1)) if of_webhook else "ads-mail"])
     named = ("id", "name", "token", "sha256", "event", "key", "tile")
-    return [template.format(**dict.fromkeys(named, each), number=1) for each in known]
+    return [template.format(**dict.fromkeys(named, each), number=1) for each in ids]
 
 
 def well_formed(route: Route, consent: str) -> Iterator[Sent]:
@@ -326,15 +326,15 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
     bodies: list[Any] = BODIES.get(route, [None])
     json_type = {"Content-Type": "application/json"}
     for path in _in_path(route, consent):
-        asked = f"{path}?cursor={_address('query')}&limit={_address('query')}&{_address('query')}=1"
+        path_asked = f"{path}?cursor={_address('query')}&limit={_address('query')}&{_address('query')}=1"
         for number, body in enumerate(bodies):
             if body is None:
                 yield Sent(method, path, None, _headers())
-                yield Sent(method, asked, None, _headers())
+                yield Sent(method, path_asked, None, _headers())
                 continue
             sent = json.dumps(body).encode()
             once = {"Idempotency-Key": f"{_address('idempotency')} {method} {template} {number}"}
-            yield Sent(method, asked, sent, _headers(**json_type, **once))
+            yield Sent(method, path_asked, sent, _headers(**json_type, **once))
             yield Sent(method, path, sent, _headers(**json_type, **once))
             yield Sent(method, path, sent + b" ", _headers(**json_type, **once))  # the same key on another body
             yield Sent(method, path, sent, _headers(**json_type))

@@ -18,7 +18,7 @@ _TABLES = """
 
 def stored(administrator: psycopg.Connection[Any]) -> dict[str, bytes]:
     """Every row of every table, as text, and each byte string as it is, and unpacked where it is packed."""
-    found = {}
+    contents = {}
     for schema, table, columns, types in administrator.execute(_TABLES).fetchall():
         name = sql.Identifier(schema, table)
         rows = administrator.execute(sql.SQL("SELECT t::text FROM {} AS t").format(name)).fetchall()
@@ -28,10 +28,10 @@ def stored(administrator: psycopg.Connection[Any]) -> dict[str, bytes]:
                 read = sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), name)
                 kept = [bytes(value) for (value,) in administrator.execute(read) if value is not None]
                 parts += [*kept, *map(_unpacked, filter(_is_packed, kept))]
-        found[f"table {table}"] = b"\n".join(parts)
+        contents[f"table {table}"] = b"\n".join(parts)
     active = administrator.execute("SELECT string_agg(query || application_name, ' ') FROM pg_stat_activity").fetchall()
-    found["pg_stat_activity"] = active[0][0].encode()
-    return found
+    contents["pg_stat_activity"] = active[0][0].encode()
+    return contents
 
 
 def _is_packed(content: bytes) -> bool:

@@ -74,12 +74,12 @@ def _contents(file: Path) -> Iterator[bytes]:
 
 def _found(traces: Traces, *folders: Path) -> Mapping[str, set[str]]:
     """What of somebody's traces stands in which file, by its place."""
-    found = {}
+    places = {}
     for folder in folders:
         for file in folder.rglob("*"):
             if file.is_file() and (kinds := set[str]().union(*map(traces.found, _contents(file)))):
-                found[f"{folder.name}/{file.relative_to(folder)}"] = kinds
-    return found
+                places[f"{folder.name}/{file.relative_to(folder)}"] = kinds
+    return places
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ class Deployment:
 
     def sceau(self, *words: Any) -> None:
         """Run a command that must succeed."""
-        status, told, _ = run_bare(self.settings, *words)
-        assert status == 0, told
+        status, errors, _ = run_bare(self.settings, *words)
+        assert status == 0, errors
 
 
 @pytest.fixture

@@ -65,13 +65,13 @@ class World:
     def rows(self, refs: Iterable[bytes]) -> str:
         """Every row of every table in which one of these subjects stands, and every decision about them."""
         refs = list(refs)
-        found: list[str] = []
+        rows_left: list[str] = []
         with self.connect() as connection:
             for table, column in connection.execute(_REFS).fetchall():
                 rows = connection.execute(f'SELECT t::text FROM "{table}" t WHERE "{column}" = ANY(%s)', [refs])
-                found += [row for (row,) in rows.fetchall()]
+                rows_left += [row for (row,) in rows.fetchall()]
         begun = {ref[:16] for ref in refs}
-        return "\n".join([*found, *(str(each) for each in logged_rows(self.database) if each.subject_ref in begun)])
+        return "\n".join([*rows_left, *(str(each) for each in logged_rows(self.database) if each.subject_ref in begun)])
 
     def told(self, method: str, path: str, body: Any = None) -> str:
         """What a route answers, whatever its status, without what names the request itself."""
@@ -195,8 +195,8 @@ def _look(world: World, *, only: frozenset[str] | None = None) -> Found:
             shown = world.past & frozenset(UUIDS.findall(world.told(method, path, body)))
             by_person[path] = by_person.get(path, frozenset()) | shown
     person = {"erased": MARKERS["subject"]}
-    asked = _by_id(world, world.past) if only is None else []
-    by_id = {path for path, each in asked if leaks({path: world.told("GET", each).encode()}, person)}
+    paths = _by_id(world, world.past) if only is None else []
+    by_id = {path for path, each in paths if leaks({path: world.told("GET", each).encode()}, person)}
     in_lists = {path for path in _lists(world) if leaks({path: world.told("GET", path).encode()}, person)}
     pages = tuple(world.api.with_key(None).call("GET", path).status_code for path in world.links)
     return Found(by_person, frozenset(by_id), frozenset(in_lists), pages)
@@ -207,8 +207,8 @@ def _leading(world: World, refs: list[bytes]) -> set[str]:
     named = {(name, each.name) for name, table in metadata.tables.items() for each in table.c if name not in KEPT}
     body = {"subject_ref": "subject_ref = ANY(%s)", "subject_refs": "subject_refs && %s"}
     with world.connect() as connection:
-        found = [(name, f'SELECT FROM "{name}" WHERE {body[each]}') for name, each in named if each in body]
-        return {name for name, rows in found if connection.execute(rows, [refs]).fetchone() is not None}
+        statements = [(name, f'SELECT FROM "{name}" WHERE {body[each]}') for name, each in named if each in body]
+        return {name for name, rows in statements if connection.execute(rows, [refs]).fetchone() is not None}
 
 
 def _tables(world: World) -> set[str]:
@@ -246,17 +246,17 @@ def test_before_an_erasure_the_past_is_found(world, before):
 
 def test_after_it_no_route_finds_anything_by_the_persons_id(after):
     """Every route that takes a subject is asked with the erased id, and answers with no id of the past."""
-    found, *_ = after
-    assert len(found.by_person) > len(READING)
-    assert {path: shown for path, shown in found.by_person.items() if shown} == {}
+    outcome, *_ = after
+    assert len(outcome.by_person) > len(READING)
+    assert {path: shown for path, shown in outcome.by_person.items() if shown} == {}
 
 
 def test_after_it_no_id_of_a_record_leads_to_the_person(world, after):
     """Every id of the past is tried on every route that reads by an id, every list is read: no answer names them."""
-    found, *_ = after
+    outcome, *_ = after
     assert len(world.past) > 10
-    assert found.by_id == found.in_lists == frozenset()
-    assert found.pages == (404, 404)
+    assert outcome.by_id == outcome.in_lists == frozenset()
+    assert outcome.pages == (404, 404)
 
 
 def test_after_it_no_table_leads_from_the_person_to_the_past(world, after):

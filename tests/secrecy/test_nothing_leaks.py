@@ -51,8 +51,8 @@ def consent(deployment):
 
 
 def _assert_nothing_leaked(deployment) -> None:
-    found = leaks(deployment.news(), MARKERS)
-    assert not found, "\n".join(found)
+    leaked = leaks(deployment.news(), MARKERS)
+    assert not leaked, "\n".join(leaked)
 
 
 def test_no_route_is_left_out():
@@ -99,10 +99,10 @@ def test_database_errors_let_nothing_out(deployment, consent):
     with deployment.server.administrator() as administrator:
         administrator.execute("ALTER TABLE consent_event RENAME TO gone")
         try:
-            found = {deployment.send(sent).status_code for sent in _what_reaches_the_database(consent)}
+            statuses = {deployment.send(sent).status_code for sent in _what_reaches_the_database(consent)}
         finally:
             administrator.execute("ALTER TABLE gone RENAME TO consent_event")
-    assert 500 in found
+    assert 500 in statuses
     _assert_nothing_leaked(deployment)
 
 
@@ -110,10 +110,10 @@ def test_errors_that_quote_an_identifier_let_nothing_out(deployment, consent):
     """The same while each session of the database fails with an id in its error's message, cause and note."""
     deployment.sabotage.write_text(MARKERS["exception"].address)
     try:
-        found = {deployment.send(sent).status_code for sent in _what_reaches_the_database(consent)}
+        statuses = {deployment.send(sent).status_code for sent in _what_reaches_the_database(consent)}
     finally:
         deployment.sabotage.unlink()
-    assert 500 in found
+    assert 500 in statuses
     _assert_nothing_leaked(deployment)
 
 
@@ -146,8 +146,8 @@ def test_what_tokens_say_comes_out_nowhere(deployment, consent):
 def test_each_kind_of_sink_would_give_it_away(deployment, consent):
     """Control: a marker that the service was made to let out is found in each kind of sink."""
     deployment.send(Sent("GET", "/metrics"))
-    found = leaks(deployment.sinks(), PLANTED)
-    assert {sink for sink in SINKS_WITH_A_CONTROL if any(f"in {sink}, as" in each for each in found)} == (
+    leaked = leaks(deployment.sinks(), PLANTED)
+    assert {sink for sink in SINKS_WITH_A_CONTROL if any(f"in {sink}, as" in each for each in leaked)} == (
         SINKS_WITH_A_CONTROL
     )
 
@@ -197,11 +197,11 @@ def test_what_an_event_loop_reports_shows_no_values(loop, mode):
     done = subprocess.run([sys.executable, "-c", OF_A_LOOP, loop, mode, word], capture_output=True, check=True)
     assert leaks({"log": done.stderr}, MARKERS) == []
     lines = [json.loads(line) for line in done.stderr.splitlines()]
-    told = {line["event"]: "".join(line.get("exception", ())) for line in lines}
-    assert told["Task exception was never retrieved"].startswith("builtins.LookupError in fail (")
-    (of_callback,) = [said for event, said in told.items() if event.startswith("Exception in callback")]
+    exceptions = {line["event"]: "".join(line.get("exception", ())) for line in lines}
+    assert exceptions["Task exception was never retrieved"].startswith("builtins.LookupError in fail (")
+    (of_callback,) = [exception for event, exception in exceptions.items() if event.startswith("Exception in callback")]
     assert of_callback.startswith("builtins.KeyError in call (")
-    assert ("Executing %s took %.3f seconds" in told) == (mode == "debug")
+    assert ("Executing %s took %.3f seconds" in exceptions) == (mode == "debug")
 
 
 OF_A_COMMAND = """

@@ -49,8 +49,8 @@ def test_reads_of_the_primary_are_told_by_cause(database):
 
 
 @asynccontextmanager
-async def _refused(*asked, **_):
-    if asked:
+async def _refused(*arguments, **_):
+    if arguments:
         raise DatabaseUnavailableError
     yield
 
@@ -110,10 +110,10 @@ def test_restarts_are_counted_by_the_parent_and_read_by_workers(tmp_path, monkey
     note_restart("worker")
     note_restart("jobs")
     note_restart("jobs")
-    told = restarts()
-    assert (told["worker"] >= 1, told["jobs"] >= 2) == (True, True)
+    counted = restarts()
+    assert (counted["worker"] >= 1, counted["jobs"] >= 2) == (True, True)
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR")
-    assert restarts() == told  # the same, in the process that counted
+    assert restarts() == counted  # the same, in the process that counted
 
 
 async def test_a_loop_that_is_held_is_told():

@@ -116,8 +116,8 @@ def _another_entry(lines):
     """The last entry, with another id in it than was hashed."""
 
     def other(row):
-        said = json.loads(bytes.fromhex(row["entry"].removeprefix("\\x")))
-        return {**row, "entry": "\\x" + json.dumps({**said, "id": str(uuid4())}).encode().hex()}
+        entry = json.loads(bytes.fromhex(row["entry"].removeprefix("\\x")))
+        return {**row, "entry": "\\x" + json.dumps({**entry, "id": str(uuid4())}).encode().hex()}
 
     return _changed(lines, "proof_entry", _is(position=len(rows_of(lines, "proof_entry")) - 1), other)
 
@@ -141,13 +141,13 @@ EDITS = [
 ]
 
 
-@pytest.mark.parametrize(("edit", "said"), EDITS, ids=lambda each: getattr(each, "__name__", ""))
-def test_an_edited_export_is_refused(moved, refused, edit, said):
+@pytest.mark.parametrize(("edit", "message"), EDITS, ids=lambda each: getattr(each, "__name__", ""))
+def test_an_edited_export_is_refused(moved, refused, edit, message):
     """Signed anew by its own key, by what its log entered."""
     database, _, lines, _ = moved
     edited = edit(lines)
     assert edited != lines
-    assert said in refused(signed_anew(database, edited))
+    assert message in refused(signed_anew(database, edited))
 
 
 @pytest.mark.parametrize(
@@ -186,17 +186,17 @@ def _by_a_stranger(note):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda note: note.split("\n\n")[0] + "\n", "this is no signed note"),
         (lambda _: "", "this is no signed note"),
         (_by_a_stranger, "not signed by a key of --key"),
     ],
 )
-def test_an_export_without_the_signature_of_its_log_is_refused(moved, refused, change, said):
+def test_an_export_without_the_signature_of_its_log_is_refused(moved, refused, change, message):
     """Left out, or of a key that nobody gave."""
     _, _, lines, _ = moved
-    assert said in refused(_end(lines, change))
+    assert message in refused(_end(lines, change))
 
 
 def test_another_key_is_refused_and_none_is_wrong_usage(moved, refused):
@@ -278,8 +278,8 @@ def test_openings_that_no_run_destroyed_are_missed(moved, refused):
     at, gone = next(each for each in rows_of(lines, "consent_event") if each[1]["kind"] == "withdrawn")
     position = next(row["position"] for _, row in rows_of(lines, "proof_entry") if row["id"] == gone["id"])
     without = _changed([*lines[:at], *lines[at + 1 :]], "proof_opening", _is(position=position), lambda _: None)
-    said = refused(signed_anew(database, without))
-    assert "lacks what opens entries that no run of retention names: 1" in said
+    message = refused(signed_anew(database, without))
+    assert "lacks what opens entries that no run of retention names: 1" in message
 
 
 def test_what_a_superuser_took_out_before_the_export_is_told(database, tmp_path):

@@ -61,11 +61,11 @@ def live(api):
 
 def decisions(api):
     """What is answered of everybody and everything, but for the ids of the answers."""
-    told = {}
+    contents = {}
     for name, processing in product((*NAMES, "frank", "gina"), PROCESSINGS):
         context = api.evaluate(name, processing)["context"]
-        told[name, processing] = [context.get(each) for each in ("reason", "valid_until", "expires_at", "consent")]
-    return told
+        contents[name, processing] = [context.get(each) for each in ("reason", "valid_until", "expires_at", "consent")]
+    return contents
 
 
 def _rows(database, table):
@@ -76,7 +76,7 @@ def _rows(database, table):
         rows = connection.execute(
             f"SELECT to_jsonb(each) - '{NUMBERED.get(table, '')}' FROM {table} AS each{which}"
         ).fetchall()
-        return sorted(json.dumps(found, sort_keys=True) for (found,) in rows)
+        return sorted(json.dumps(row, sort_keys=True) for (row,) in rows)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def _spoiled(file, place, change):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda lines: lines[:-1], "its end is missing"),
         (lambda lines: [*lines[:-3], *lines[-2:]], "the export is not what its log's key signed"),
@@ -174,13 +174,13 @@ def _spoiled(file, place, change):
         (lambda lines: [*lines[:5], "{\n"], "it cannot be read"),
     ],
 )
-def test_a_spoiled_export_leaves_nothing(database, exported, tmp_path, change, said):
+def test_a_spoiled_export_leaves_nothing(database, exported, tmp_path, change, message):
     """Cut off, changed, of another version, no export: it is said, and the database is as empty as before."""
     file, *_ = exported
     with new_database() as empty:
-        status, told, _ = restored(empty, _spoiled(file, tmp_path, change), key_of(database))
+        status, errors, _ = restored(empty, _spoiled(file, tmp_path, change), key_of(database))
         assert status == 1
-        assert said in told
+        assert message in errors
         assert not any(_rows(empty, table) for table in ("processing", "subject", "consent_event"))
 
 
@@ -188,9 +188,9 @@ def test_other_keys_are_refused(database, exported):
     """By another pseudonym key nobody would be found: nothing is restored."""
     file, *_ = exported
     with new_database() as empty:
-        status, told, _ = restored(empty, file, key_of(database), pseudonym_key="33" * 32)
+        status, errors, _ = restored(empty, file, key_of(database), pseudonym_key="33" * 32)
         assert status == 1
-        assert "SCEAU_PSEUDONYM_KEY is not a key by which every subject" in told
+        assert "SCEAU_PSEUDONYM_KEY is not a key by which every subject" in errors
         assert _rows(empty, "subject") == []
 
 
@@ -274,5 +274,5 @@ def test_a_running_service_is_not_restored_under(database, exported):
     file, *_ = exported
     with new_database() as empty, running(empty, cache="leased") as api:
         assert api.ok("GET", "/readyz")
-        status, told, _ = restored(empty, file, key_of(database))
-        assert (status, "a service runs on this database" in told) == (1, True)
+        status, errors, _ = restored(empty, file, key_of(database))
+        assert (status, "a service runs on this database" in errors) == (1, True)

@@ -11,9 +11,9 @@ from tests.support.api import running
 
 def figure(text, name):
     """The number of one line of the Prometheus text format."""
-    found = [line for line in text.splitlines() if line.startswith(f"{name} ")]
-    assert len(found) == 1, f"{name} stands {len(found)} times"
-    return float(found[0].split()[1])
+    lines = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+    assert len(lines) == 1, f"{name} stands {len(lines)} times"
+    return float(lines[0].split()[1])
 
 
 def _hits(api):

@@ -39,9 +39,9 @@ def test_counts_are_read_while_a_worker_makes_its_files(tmp_path, monkeypatch):
     """Each file is empty for a moment: one that reads all files just then reads none that prometheus_client refuses."""
     allocate, read = os.posix_fallocate, []
 
-    def read_meanwhile(*given):
+    def read_meanwhile(*arguments):
         read.append(list(MultiProcessCollector.merge(map(str, tmp_path.glob("*.db")))))
-        allocate(*given)
+        allocate(*arguments)
 
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     monkeypatch.setattr(os, "posix_fallocate", read_meanwhile)

@@ -43,7 +43,7 @@ def test_a_version_is_published_once_and_for_all(api):
 
 
 @pytest.mark.parametrize(
-    ("language", "said", "instead", "lack"),
+    ("language", "part", "instead", "lack"),
     [
         ("fr", "# Ce qui est secret", "[À compléter]", "passage_to_complete"),
         ("fr", "l’identité", "le nom", "four_elements"),
@@ -58,9 +58,9 @@ def test_a_version_is_published_once_and_for_all(api):
         ("en", "Secrecy outlasts", "It outlasts", "secrecy_after_leaving"),
     ],
 )
-def test_an_incomplete_version_is_not_published(staffed, language, said, instead, lack):
+def test_an_incomplete_version_is_not_published(staffed, language, part, instead, lack):
     """Whichever language leaves something out, the version is refused, and the answer says what it lacks and where."""
-    body = ENOUGH[language].replace(said, instead)
+    body = ENOUGH[language].replace(part, instead)
     answer = staffed.call("POST", "/v1/staff/notices", {**TEXT, language: {"title": "T", "body": body}})
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:sceau:problem:incomplete-notice")
     assert [each["field"] for each in answer.json()["errors"]] == [f"{language}.body"]
@@ -213,9 +213,9 @@ def test_a_person_whose_access_was_revoked_has_left(staffed):
     """Whoever cannot call any more is not missing."""
     identifier, _ = person(staffed)
     staffed.ok("DELETE", f"/v1/keys/{identifier}")
-    found = covered(staffed, identifier)
-    assert (found["standing"], found["name"]) == ("left", "Ada")
-    assert found["left_at"]
+    coverage = covered(staffed, identifier)
+    assert (coverage["standing"], coverage["name"]) == ("left", "Ada")
+    assert coverage["left_at"]
 
 
 # --- members ---------------------------------------------------------------------------------------------------------
@@ -234,9 +234,9 @@ def test_who_left_can_be_forgotten(staffed):
     staffed.ok("PATCH", path, {"status": "left"})
     for _ in range(2):
         assert staffed.ok("PATCH", path, {"erase_name": True})["status"] == "left"
-    found = covered(staffed, member)
-    assert "name" not in found
-    assert (found["standing"], found["acknowledged"]) == ("left", 2)
+    coverage = covered(staffed, member)
+    assert "name" not in coverage
+    assert (coverage["standing"], coverage["acknowledged"]) == ("left", 2)
 
 
 def test_who_leaves_can_be_forgotten_at_once(staffed):

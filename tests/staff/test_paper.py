@@ -89,8 +89,8 @@ def test_a_paper_does_not_stand_in_the_way_of_one_s_own(database):
         first = acknowledge(ada)
         assert (first["way"], first["recorded_by"]) == ("api", identifier)
         assert acknowledge(ada, "en") == first
-        told = covered(api, identifier)["acknowledgements"]
-        assert [each["way"] for each in told] == ["paper", "api"]
+        acknowledgements = covered(api, identifier)["acknowledgements"]
+        assert [each["way"] for each in acknowledgements] == ["paper", "api"]
         assert covered(api, identifier)["acknowledged_at"] == first["acknowledged_at"]
 
 

@@ -32,8 +32,8 @@ def counted(api):
 
 def marks(api, identifier):
     """Whether the acknowledgement is marked: at the member, and in the coverage."""
-    [told] = covered(api, identifier)["acknowledgements"]
-    return told["rotated_by_other"], covered(api, identifier)["rotated_by_other"]
+    [acknowledgement] = covered(api, identifier)["acknowledgements"]
+    return acknowledgement["rotated_by_other"], covered(api, identifier)["rotated_by_other"]
 
 
 def test_whoever_rotated_could_have_made_it(published):

@@ -87,17 +87,17 @@ def _tell_end(process: int, pid: int, report: int) -> None:
     os.close(report)
 
 
-def _become(asked: dict[str, Any]) -> None:
+def _become(request: dict[str, Any]) -> None:
     """Be the process that was asked for: its session, directory, environment, arguments and standard streams."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number, descriptor in enumerate(asked["standard"]):
+    for number, descriptor in enumerate(request["standard"]):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    os.chdir(asked["directory"])
+    os.chdir(request["directory"])
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    sys.argv = [asked["module"] or "sceau", *asked["words"]]
+    os.environ.update(request["environment"])
+    sys.argv = [request["module"] or "sceau", *request["words"]]
     tempfile.tempdir = None  # it is found anew, by the environment
 
 
@@ -106,13 +106,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the suite's: it ends what it has started
     gc.collect()
     gc.freeze()  # pages that a collection does not touch stay shared
-    asked = _serve_forks(socket.socket(fileno=int(sys.argv[1])))
-    if asked is not None:
-        _become(asked)
-        if asked["module"] is None:
+    request = _serve_forks(socket.socket(fileno=int(sys.argv[1])))
+    if request is not None:
+        _become(request)
+        if request["module"] is None:
             run_command()
         else:
-            runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
+            runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -141,22 +141,22 @@ class Replay:
 
     def question(self, case: GoldenCase) -> dict[str, Any]:
         """The case's request on the wire; what it leaves out is left out."""
-        asked = case.request.request
+        request = case.request.request
         properties: dict[str, Any] = {}
-        if asked.elements is not None:
-            properties["elements"] = sorted(asked.elements)
-        if not asked.automated:
+        if request.elements is not None:
+            properties["elements"] = sorted(request.elements)
+        if not request.automated:
             properties["automated"] = False
-        if not asked.private:
+        if not request.private:
             properties["private"] = False
-        if asked.channel != "online":
-            properties["channel"] = asked.channel
-        if asked.territory != "FR":
-            properties["territory"] = asked.territory
-        if asked.participants is not None:
-            named = zip(case.request.participant_ids, asked.participants, strict=True)
+        if request.channel != "online":
+            properties["channel"] = request.channel
+        if request.territory != "FR":
+            properties["territory"] = request.territory
+        if request.participants is not None:
+            named = zip(case.request.participant_ids, request.participants, strict=True)
             properties["participants"] = [{"id": self.name(case, name), "local": each.local} for name, each in named]
-        return question(self.name(case, case.request.subject_id), asked.processing, **properties)
+        return question(self.name(case, case.request.subject_id), request.processing, **properties)
 
 
 def is_refused(entry: Processing) -> bool:
@@ -166,11 +166,11 @@ def is_refused(entry: Processing) -> bool:
 
 def answered_live(file: GoldenFile, case: GoldenCase) -> bool:
     """Whether nothing that the database holds is later than the instant judged."""
-    at, asked = case.request.at, case.request
-    entry = file.processings.get(asked.request.processing)
+    at, request = case.request.at, case.request
+    entry = file.processings.get(request.request.processing)
     registered = entry is None or (entry.versions[0].effective_from or REGISTERED) <= at
     changes = [change.at for change in entry.changes] if entry is not None else []
-    looked_at = {asked.subject_id, *asked.participant_ids}
+    looked_at = {request.subject_id, *request.participant_ids}
     events = [each.event.collected_at for each in case.events if each.subject_id in looked_at]
     return registered and all(done <= at for done in [*changes, *events])
 

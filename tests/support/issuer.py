@@ -159,22 +159,22 @@ class Issuer:
 
         return Handler
 
-    def authorize(self, asked: dict[str, str]) -> str:
+    def authorize(self, query: dict[str, str]) -> str:
         """The address to which a person who signs in is sent back, with a code that is good once."""
         code = f"code-{next(_numbers)}"
-        self.codes[code] = asked
-        return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state'], 'iss': self.url})}"
+        self.codes[code] = query
+        return f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state'], 'iss': self.url})}"
 
     def exchange(self, form: dict[str, str], authorization: str) -> dict[str, str] | None:
         """An ID token for a code that was given to this client, this address and this verifier (RFC 7636, 4.6)."""
-        asked = self.codes.pop(form.get("code", ""), None)
-        if asked is None or form["redirect_uri"] != asked["redirect_uri"] or form["client_id"] != asked["client_id"]:
+        query = self.codes.pop(form.get("code", ""), None)
+        if query is None or form["redirect_uri"] != query["redirect_uri"] or form["client_id"] != query["client_id"]:
             return None
         challenge = urlsafe_b64encode(sha256(form["code_verifier"].encode()).digest()).rstrip(b"=").decode()
         _, _, shown = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
-        if challenge != asked["code_challenge"] or (self.secret is not None and unquote(shown) != self.secret):
+        if challenge != query["code_challenge"] or (self.secret is not None and unquote(shown) != self.secret):
             return None
-        claims = {"aud": form["client_id"], "client_id": None, "nonce": asked["nonce"], **self.id_claims}
+        claims = {"aud": form["client_id"], "client_id": None, "nonce": query["nonce"], **self.id_claims}
         return {"id_token": self.token(self.who, header={"typ": "JWT"}, **claims), "token_type": "Bearer"}
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:

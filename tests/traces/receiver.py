@@ -41,11 +41,11 @@ class TraceReceiver:
 
     def of(self, trace: str) -> dict[str, list[ReceivedSpan]]:
         """The spans of one trace by name."""
-        found: dict[str, list[ReceivedSpan]] = {}
+        spans: dict[str, list[ReceivedSpan]] = {}
         for span in self.spans():
             if span.trace == trace:
-                found.setdefault(span.name, []).append(span)
-        return found
+                spans.setdefault(span.name, []).append(span)
+        return spans
 
 
 @contextmanager
@@ -60,8 +60,8 @@ def receiving() -> Iterator[TraceReceiver]:
             is_traces = self.path == "/v1/traces" and self.headers["Content-Type"] == "application/x-protobuf"
             if is_traces:
                 kept.bodies.append(body)
-            said = ExportTraceServiceResponse().SerializeToString()
-            self.answer(said, 200 if is_traces else 404, {"Content-Type": "application/x-protobuf"})
+            answer = ExportTraceServiceResponse().SerializeToString()
+            self.answer(answer, 200 if is_traces else 404, {"Content-Type": "application/x-protobuf"})
 
     with listening(Handler) as kept.url:
         yield kept

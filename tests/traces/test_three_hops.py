@@ -19,15 +19,15 @@ def trace_of(number):
 
 def send(hops, path, body, headers):
     """One request in a trace; its JSON."""
-    asked = {"Authorization": hops.service.authorization, **headers}
-    answer = hops.service.client.post(path, json=body, headers=asked)
+    headers_sent = {"Authorization": hops.service.authorization, **headers}
+    answer = hops.service.client.post(path, json=body, headers=headers_sent)
     assert answer.is_success, answer.text
     return answer.json()
 
 
 def whole(hops, trace, *names):
     """The spans of a trace, once each of these names is there."""
-    return eventually(lambda: (found := hops.traces.of(trace)) and set(names) <= set(found) and found)
+    return eventually(lambda: (spans := hops.traces.of(trace)) and set(names) <= set(spans) and spans)
 
 
 def test_a_decision_belongs_to_the_trace_of_its_caller(hops):
@@ -35,10 +35,10 @@ def test_a_decision_belongs_to_the_trace_of_its_caller(hops):
     send(hops, "/v1/consents", grant("alice", "ads"), {})
     trace, headers = trace_of(1)
     assert send(hops, "/access/v1/evaluation", question("alice", "ads"), headers)["decision"]
-    found = whole(hops, trace, "POST /access/v1/evaluation")
-    (asked,) = found["POST /access/v1/evaluation"]
-    assert (asked.service, asked.parent, asked.state) == ("sceau", SPAN, "")
-    assert asked.attributes == {
+    spans = whole(hops, trace, "POST /access/v1/evaluation")
+    (span,) = spans["POST /access/v1/evaluation"]
+    assert (span.service, span.parent, span.state) == ("sceau", SPAN, "")
+    assert span.attributes == {
         "http.request.method": "POST",
         "http.route": "/access/v1/evaluation",
         "http.response.status_code": 200,
@@ -52,8 +52,8 @@ def test_what_memory_lacks_is_a_span_of_the_database(hops):
     """A question about somebody who is not in memory waits for PostgreSQL: that is a span below its own."""
     trace, headers = trace_of(2)
     send(hops, "/access/v1/evaluation", question("somebody new", "ads"), headers)
-    found = whole(hops, trace, "POST /access/v1/evaluation", "database")
-    assert found["database"][0].parent == found["POST /access/v1/evaluation"][0].id
+    spans = whole(hops, trace, "POST /access/v1/evaluation", "database")
+    assert spans["database"][0].parent == spans["POST /access/v1/evaluation"][0].id
 
 
 def test_a_withdrawal_is_followed_to_the_webhook(hops):
@@ -61,18 +61,20 @@ def test_a_withdrawal_is_followed_to_the_webhook(hops):
     send(hops, "/v1/consents", grant("bob", "ads"), {})
     trace, headers = trace_of(3)
     send(hops, "/v1/withdrawals", {"subject": subject("bob"), "processing": "ads"}, headers)
-    told = eventually(lambda: [each for each in hops.webhook.came if trace in each.headers.get("traceparent", "")])
-    found = whole(hops, trace, "POST /v1/withdrawals", "database", "confirmation", "webhook")
-    (withdrawal,), (delivery,) = found["POST /v1/withdrawals"], found["webhook"]
+    deliveries = eventually(
+        lambda: [each for each in hops.webhook.came if trace in each.headers.get("traceparent", "")]
+    )
+    spans = whole(hops, trace, "POST /v1/withdrawals", "database", "confirmation", "webhook")
+    (withdrawal,), (delivery,) = spans["POST /v1/withdrawals"], spans["webhook"]
     assert withdrawal.parent == SPAN
-    assert told[0].headers["traceparent"] == f"00-{trace}-{delivery.id}-01"
+    assert deliveries[0].headers["traceparent"] == f"00-{trace}-{delivery.id}-01"
     assert delivery.attributes == {
         "sceau.event.type": "fr.sceau.consent.withdrawn",
         "sceau.webhook.attempt": 1,
         "sceau.webhook.outcome": "delivered",
     }
-    assert {"read", "write"} >= {each.attributes["sceau.database.access"] for each in found["database"]}
-    assert "write" in {each.attributes["sceau.database.access"] for each in found["database"]}
+    assert {"read", "write"} >= {each.attributes["sceau.database.access"] for each in spans["database"]}
+    assert "write" in {each.attributes["sceau.database.access"] for each in spans["database"]}
 
 
 def test_the_log_names_the_trace(hops):
@@ -102,9 +104,9 @@ def test_a_processing_that_is_not_registered_is_not_named(hops, processing):
     number = 7 if "@" in processing else 8
     trace, headers = trace_of(number)
     send(hops, "/access/v1/evaluation", question("alice", processing), headers)
-    (asked,) = whole(hops, trace, "POST /access/v1/evaluation")["POST /access/v1/evaluation"]
-    assert asked.attributes["sceau.decision.reason"] == "unknown_processing"
-    assert "sceau.decision.processing" not in asked.attributes
+    (span,) = whole(hops, trace, "POST /access/v1/evaluation")["POST /access/v1/evaluation"]
+    assert span.attributes["sceau.decision.reason"] == "unknown_processing"
+    assert "sceau.decision.processing" not in span.attributes
 
 
 def test_a_batch_is_one_span(hops):
@@ -112,8 +114,8 @@ def test_a_batch_is_one_span(hops):
     trace, headers = trace_of(9)
     body = {"evaluations": [question("alice", "ads"), question("nobody", "ads")]}
     send(hops, "/access/v1/evaluations", body, headers)
-    (asked,) = whole(hops, trace, "POST /access/v1/evaluations")["POST /access/v1/evaluations"]
-    assert (asked.attributes["sceau.decision.questions"], asked.attributes["sceau.decision.permits"]) == (2, 1)
+    (span,) = whole(hops, trace, "POST /access/v1/evaluations")["POST /access/v1/evaluations"]
+    assert (span.attributes["sceau.decision.questions"], span.attributes["sceau.decision.permits"]) == (2, 1)
 
 
 def test_nothing_else_is_sent(hops):

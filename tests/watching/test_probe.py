@@ -44,9 +44,9 @@ def address(service):
 def test_a_service_that_keeps_its_promise(service):
     """After the withdrawal every question over fresh connections is denied; the exempt one is permitted."""
     status, output, _ = probed(address(service), "--exempt", "filter", "--json")
-    found = json.loads(output)
+    report = json.loads(output)
     assert status == 0
-    assert (found["held"], found["asked"], found["denied"], found["exempt_permitted"]) == (True, 64, 64, True)
+    assert (report["held"], report["asked"], report["denied"], report["exempt_permitted"]) == (True, 64, 64, True)
 
 
 def test_a_person_reads_one_line(service):
@@ -60,8 +60,8 @@ def test_a_key_comes_from_a_file(service, tmp_path):
     """A file may hold the key; without either there is a line that says how."""
     (tmp_path / "key").write_text(BOOTSTRAP + "\n")
     assert probed(address(service), "--times", "1", "--key-file", str(tmp_path / "key"), key="")[0] == 0
-    status, _, said = probed(address(service), key="")
-    assert (status, said) == (2, "sceau: not checked: no key: give --key-file, or set SCEAU_KEY\n")
+    status, _, errors = probed(address(service), key="")
+    assert (status, errors) == (2, "sceau: not checked: no key: give --key-file, or set SCEAU_KEY\n")
 
 
 def test_a_wrong_key_is_not_checked(service):
@@ -80,14 +80,14 @@ def test_nobody_there_is_not_checked():
 
 def test_a_consent_of_a_probe_that_fails_is_withdrawn(service):
     """A probe about a processing that is exempt ends with 2: there is nothing to grant."""
-    status, _, said = probed(address(service), "--processing", "filter")
-    assert (status, "409" in said) == (2, True)
+    status, _, errors = probed(address(service), "--processing", "filter")
+    assert (status, "409" in errors) == (2, True)
 
 
 @pytest.fixture
 def liar():
     """A service that goes on permitting after a withdrawal, one time in four."""
-    asked = []
+    paths = []
 
     class Handler(Answering):
         def get(self):
@@ -97,8 +97,8 @@ def liar():
 
         def post(self):
             self.sent()
-            asked.append(self.path)
-            permits = "/v1/withdrawals" not in asked or len(asked) % 4 == 0
+            paths.append(self.path)
+            permits = "/v1/withdrawals" not in paths or len(paths) % 4 == 0
             self.answer_json({"decision": permits, "state": "in_force"})
 
     with listening(Handler) as address:

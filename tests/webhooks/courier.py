@@ -47,9 +47,9 @@ class Stage:
     @contextmanager
     def inside(self, manager: AbstractAsyncContextManager[_Result]) -> Iterator[_Result]:
         """A context over there, for the length of a block here."""
-        given = self.run(_entered(manager))
+        entered = self.run(_entered(manager))
         try:
-            yield given
+            yield entered
         finally:
             self.run(_left(manager))
 
@@ -146,18 +146,18 @@ class Post:
 
     def deliveries(self, endpoint: str, status: str | None = None) -> list[dict[str, Any]]:
         """The deliveries of an endpoint, by event."""
-        asked = "" if status is None else f"&status={status}"
-        items: list[dict[str, Any]] = self.api.ok("GET", f"/v1/webhooks/{endpoint}/deliveries?limit=500{asked}")[
+        query = "" if status is None else f"&status={status}"
+        items: list[dict[str, Any]] = self.api.ok("GET", f"/v1/webhooks/{endpoint}/deliveries?limit=500{query}")[
             "items"
         ]
         return items
 
     def delivered(self, endpoint: str, number: int) -> list[dict[str, Any]]:
         """The delivered deliveries of an endpoint, once there are so many."""
-        found: list[dict[str, Any]] = eventually(
+        delivered: list[dict[str, Any]] = eventually(
             lambda: done if len(done := self.deliveries(endpoint, "delivered")) == number else None
         )
-        return found
+        return delivered
 
     def owner(self) -> psycopg.Connection[Any]:
         """The owner's connection, each statement on its own."""

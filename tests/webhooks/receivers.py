@@ -31,10 +31,10 @@ def consent_of(request: Came) -> str:
 
 def answering(status: int, **headers: str) -> Behaviour:
     """Answer with a status, and close."""
-    said = saying(b"", status, **headers)
+    answer = saying(b"", status, **headers)
 
     async def behave(request: Came, writer: asyncio.StreamWriter) -> None:
-        await said(request, writer)
+        await answer(request, writer)
 
     return behave
 

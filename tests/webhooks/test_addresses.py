@@ -74,11 +74,11 @@ def test_urls_that_can_be_sent_to_are_accepted():
 
 def _post(url, policy, *answers):
     """What becomes of a delivery when the resolver gives these answers in turn, and what the receiver got."""
-    asked = []
+    resolved = []
 
     async def resolver(host, _):
-        asked.append(host)
-        return answers[min(len(asked), len(answers)) - 1]
+        resolved.append(host)
+        return answers[min(len(resolved), len(answers)) - 1]
 
     async def run():
         async with listening(answering(204)) as receiver:
@@ -90,7 +90,7 @@ def _post(url, policy, *answers):
                 ]
             finally:
                 await sender.close()
-            return outcomes, receiver, asked
+            return outcomes, receiver, resolved
 
     return asyncio.run(run())
 
@@ -122,9 +122,9 @@ def test_the_address_that_was_checked_is_the_one_connected_to():
     """One look-up for each delivery: a name that changes to an internal address is not followed there, then refused."""
     policy = AddressPolicy.parse("127.0.0.1/32")
     url = "http://hook.example:{port}/a?b=c"
-    outcomes, receiver, asked = _post(url, policy, ["127.0.0.1"], ["127.0.0.2"])
+    outcomes, receiver, resolved = _post(url, policy, ["127.0.0.1"], ["127.0.0.2"])
     assert outcomes == ["delivered", "forbidden_address"]
-    assert asked == ["hook.example", "hook.example"]
+    assert resolved == ["hook.example", "hook.example"]
     assert [each.line for each in receiver.came] == ["POST /a?b=c HTTP/1.1"]
     assert receiver.came[0].headers["host"] == f"hook.example:{receiver.port}"
 
@@ -151,8 +151,8 @@ async def test_the_certificate_is_checked_against_the_name(tmp_path, host, word)
     certificate.write_bytes(b"".join(self_signed("hook.example")))
     serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     serving.load_cert_chain(certificate)
-    asked = []
-    serving.sni_callback = lambda _, name, __: asked.append(name)
+    names = []
+    serving.sni_callback = lambda _, name, __: names.append(name)
     trusting = ssl.create_default_context(cafile=str(certificate))
 
     async def resolver(_, __):
@@ -164,4 +164,4 @@ async def test_the_certificate_is_checked_against_the_name(tmp_path, host, word)
             assert (await sender.post(f"https://{host}:{receiver.port}/", {}, b"{}")).word == word
         finally:
             await sender.close()
-    assert asked == [host]
+    assert names == [host]

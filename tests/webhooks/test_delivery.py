@@ -148,8 +148,8 @@ def test_a_failing_event_holds_back_its_subject_only(post):
         for name in ("bob", "carol", "dave"):
             post.api.decide(name, "ads")
         post.delivered(endpoint, 3)
-        held = post.deliveries(endpoint, "pending")
-        assert [("next_at" in each) for each in held] == [True, False, False]
+        pending = post.deliveries(endpoint, "pending")
+        assert [("next_at" in each) for each in pending] == [True, False, False]
         receiver.behave = answering(204)
         eventually(lambda: post.make_due() or len(post.deliveries(endpoint, "delivered")) == 6)
     taken = [(each.json["type"].rpartition(".")[2], consent_of(each)) for each in receiver.came]
@@ -192,13 +192,13 @@ def test_attempts_are_counted_by_endpoint(post):
     with post.working():
         post.api.decide("alice", "ads")
         eventually(lambda: _ended(post.deliveries(endpoint)[0]) if post.deliveries(endpoint) else None)
-        told = post.api.call("GET", "/metrics").text
-        assert f'sceau_webhook_attempts_total{{endpoint="{endpoint}",outcome="500"}} 1.0' in told
-        assert f'sceau_webhook_deliveries{{endpoint="{endpoint}",status="pending"}} 1.0' in told
+        metrics = post.api.call("GET", "/metrics").text
+        assert f'sceau_webhook_attempts_total{{endpoint="{endpoint}",outcome="500"}} 1.0' in metrics
+        assert f'sceau_webhook_deliveries{{endpoint="{endpoint}",status="pending"}} 1.0' in metrics
         receiver.behave = answering(204)
         eventually(lambda: post.make_due() or post.deliveries(endpoint, "delivered"))
-    told = post.api.call("GET", "/metrics").text
-    assert f'sceau_webhook_attempts_total{{endpoint="{endpoint}",outcome="delivered"}} 1.0' in told
-    assert "sceau_webhook_deliveries{" not in told
-    assert "sceau_outbox_undispatched 0.0" in told
-    assert f":{receiver.port}" not in told
+    metrics = post.api.call("GET", "/metrics").text
+    assert f'sceau_webhook_attempts_total{{endpoint="{endpoint}",outcome="delivered"}} 1.0' in metrics
+    assert "sceau_webhook_deliveries{" not in metrics
+    assert "sceau_outbox_undispatched 0.0" in metrics
+    assert f":{receiver.port}" not in metrics

@@ -62,15 +62,15 @@ def test_a_restricted_caller_manages_its_processings_only(office):
 
     The rest of what it may not: tests/callers/test_processing_lists.py.
     """
-    whole = _endpoint(office)
+    endpoint = _endpoint(office)
     restricted = office.with_key(office.new_key("webhooks:manage", "consents:read", processings=["ads"]))
     mine = restricted.ok("POST", "/v1/webhooks", {"url": HOOK, "processings": ["ads"]})
     assert restricted.call("PATCH", f"/v1/webhooks/{mine['id']}", {"processings": None}).status_code == 403
-    assert restricted.call("PATCH", f"/v1/webhooks/{whole}", {"status": "removed"}).status_code == 404
-    secret = {"use": "webhook_secret", "webhook": whole}
+    assert restricted.call("PATCH", f"/v1/webhooks/{endpoint}", {"status": "removed"}).status_code == 404
+    secret = {"use": "webhook_secret", "webhook": endpoint}
     assert restricted.call("POST", "/v1/signing-keys", secret).status_code == 404
     assert restricted.ok("POST", "/v1/signing-keys", {**secret, "webhook": mine["id"]})["secret"]
-    assert restricted.call("POST", f"/v1/webhooks/{whole}/replays", SPAN).status_code == 404
+    assert restricted.call("POST", f"/v1/webhooks/{endpoint}/replays", SPAN).status_code == 404
 
 
 def test_there_are_only_so_many_endpoints(post, monkeypatch):
@@ -120,8 +120,8 @@ def test_what_goes_is_not_changed(office):
     endpoint = _endpoint(office)
     answer = office.call("PATCH", f"/v1/webhooks/{endpoint}", {"status": "removed", "types": None})
     assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, ["status"])
-    told = {each["id"]: each["status"] for each in office.ok("GET", "/v1/webhooks")["items"]}
-    assert told[endpoint] == "active"
+    states = {each["id"]: each["status"] for each in office.ok("GET", "/v1/webhooks")["items"]}
+    assert states[endpoint] == "active"
 
 
 def test_a_span_replays_the_dead_in_order_and_leaves_the_delivered(post):
@@ -165,12 +165,12 @@ def test_deliveries_are_listed_in_pages(post):
     post.dispatch(5)
     path = f"/v1/webhooks/{endpoint}/deliveries?limit=2"
     page = post.api.ok("GET", path)
-    found = page["items"]
+    deliveries = page["items"]
     while "next_cursor" in page:
         page = post.api.ok("GET", f"{path}&cursor={page['next_cursor']}")
-        found += page["items"]
-    assert len({each["event"] for each in found}) == 5
+        deliveries += page["items"]
+    assert len({each["event"] for each in deliveries}) == 5
     assert post.deliveries(endpoint, "dead") == []
-    assert {tuple(sorted(each)) for each in found} == {
+    assert {tuple(sorted(each)) for each in deliveries} == {
         ("attempts", "event", "next_at", "occurred_at", "queued_at", "status", "type")
     }

@@ -26,23 +26,23 @@ def _transaction(connection):
 
 
 def _read(api, after=None, **more):
-    asked = "&".join(f"{name}={value}" for name, value in {"after": after, **more}.items() if value is not None)
-    page = api.ok("GET", f"/v1/events?{asked}")
+    query = "&".join(f"{name}={value}" for name, value in {"after": after, **more}.items() if value is not None)
+    page = api.ok("GET", f"/v1/events?{query}")
     return [each["id"] for each in page["events"]], page["next"]
 
 
 def _read_all(api, wanted):
     """Every event, a few at a time, until so many were read, whatever transactions of other tests hold them up."""
-    found, place = [], None
+    events, place = [], None
 
     def more():
         nonlocal place
         some, place = _read(api, place, limit=2)
-        found.extend(some)
-        return len(found) >= wanted
+        events.extend(some)
+        return len(events) >= wanted
 
     eventually(more)
-    return found, place
+    return events, place
 
 
 def test_a_transaction_that_commits_late_is_not_missed(post):
@@ -51,8 +51,8 @@ def test_a_transaction_that_commits_late_is_not_missed(post):
         first = _put(late, "late")
         second = _put(quick, "quick")
         quick.commit()
-        found, place = _read(post.api)
-        assert found == []
+        events, place = _read(post.api)
+        assert events == []
         late.commit()
     both, _ = _read_all(post.api, 2)
     assert both == [first, second]
@@ -85,13 +85,13 @@ def test_a_transaction_with_an_earlier_id_cannot_overtake_its_subject(post):
         second = _put(early, "alice", "fr.sceau.consent.withdrawn")
         assert _transaction(early) < own  # by transaction ids alone, it would be told first
         early.commit()
-    found, _ = _read_all(post.api, 2)
-    assert found == [first, second]
+    events, _ = _read_all(post.api, 2)
+    assert events == [first, second]
 
 
 def test_pages_of_concurrent_writes_hold_each_event_once_and_in_order(post):
     """Read while eight callers write with Idempotency-Keys, each event comes once, and a subject's in order."""
-    found: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     place: str | None = None
     expected: dict[bytes, list[str]] = {}
 
@@ -106,17 +106,17 @@ def test_pages_of_concurrent_writes_hold_each_event_once_and_in_order(post):
         calls = [pool.submit(write, number) for number in range(8)]
         while not all(call.done() for call in calls):
             page = post.api.ok("GET", f"/v1/events?limit=3{'' if place is None else f'&after={place}'}")
-            found, place = found + page["events"], page["next"]
+            events, place = events + page["events"], page["next"]
         consents = {identifier for call in calls for identifier in call.result()}
 
     def more():
-        nonlocal found, place
+        nonlocal events, place
         page = post.api.ok("GET", f"/v1/events?limit=3&after={place}")
-        found, place = found + page["events"], page["next"]
-        return len(found) >= len(consents)
+        events, place = events + page["events"], page["next"]
+        return len(events) >= len(consents)
 
     eventually(more)
-    told = [each["data"]["consent"] for each in found]
+    told = [each["data"]["consent"] for each in events]
     assert sorted(told) == sorted(consents)
     with post.owner() as connection:
         for ref, order in connection.execute(
@@ -164,8 +164,8 @@ def test_waiting_comes_back_with_the_first_event(post):
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(_read, post.api, place, wait=20)
         post.api.decide("alice", "ads")
-        found, _ = call.result()
-    assert len(found) == 1
+        events, _ = call.result()
+    assert len(events) == 1
 
 
 def test_a_closed_account_is_told_as_such(post):

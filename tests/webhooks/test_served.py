@@ -55,10 +55,10 @@ def test_the_jobs_process_of_serve_delivers(stage, served):
         "subject": {"type": "user", "id": "alice@example.fr"},
     }
     eventually(lambda: f'endpoint="{endpoint}",outcome="delivered"}} 1.0' in served.call("GET", "/metrics").text)
-    told = served.output.read_text()
-    assert "answered" in told  # the control: this is the log, and it has lines
-    assert "wordofreceiver" not in told
-    assert "alice" not in told
+    printed = served.output.read_text()
+    assert "answered" in printed  # the control: this is the log, and it has lines
+    assert "wordofreceiver" not in printed
+    assert "alice" not in printed
 
 
 def test_a_stop_does_not_wait_for_a_receiver(stage, served):

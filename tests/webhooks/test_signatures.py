@@ -103,7 +103,7 @@ def test_what_signs_is_not_stored_in_clear(post):
 def test_the_subject_is_told_only_where_asked_for_and_never_once_erased(post):
     """An endpoint that asks is told the subject's id, another is not; after the erasure the id is null everywhere."""
     asking, other = post.receiver(answering(500)), post.receiver(answering(204))
-    told, plain = post.endpoint(asking.url, include_subject=True), post.endpoint(other.url)
+    with_subject, plain = post.endpoint(asking.url, include_subject=True), post.endpoint(other.url)
     with post.working():
         post.api.decide("alice@example.fr", "ads")
         post.delivered(plain, 1)
@@ -114,7 +114,7 @@ def test_the_subject_is_told_only_where_asked_for_and_never_once_erased(post):
         before = len(asking.came)
         eventually(lambda: post.make_due() or len(asking.came) > before)
         asking.behave = answering(204)
-        eventually(lambda: post.make_due() or not post.deliveries(told, "pending"))
+        eventually(lambda: post.make_due() or not post.deliveries(with_subject, "pending"))
     after = asking.came[before + 4 :]
     assert all(each.json["data"]["subject"] == {"type": "user", "id": None} for each in after)
     assert b"alice" not in b"".join(each.body for each in (*asking.came[-2:], *other.came))
@@ -133,8 +133,8 @@ def test_a_name_that_is_taken_away_is_told(post):
         for _ in range(2):
             post.api.ok("POST", "/v1/subjects/links", {**names, "linked": False})
         post.delivered(endpoint, 1)
-    (told,) = [each.json for each in receiver.came]
-    assert (told["type"], told["data"]) == (
+    (event,) = [each.json for each in receiver.came]
+    assert (event["type"], event["data"]) == (
         removed,
         {"consent": consent, "processing": "ads", "subject": {"type": "user", "id": "ali"}},
     )

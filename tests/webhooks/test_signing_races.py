@@ -18,20 +18,20 @@ def test_who_revokes_a_caller_waits_for_the_secret_that_it_is_making(database):
     """Once the revocation is answered, no request of the caller's gets a secret any more."""
     with (
         running(database) as api,
-        psycopg.connect(administrator_url(database.name)) as held,
+        psycopg.connect(administrator_url(database.name)) as holder,
         psycopg.connect(administrator_url(database.name), autocommit=True) as look,
         ThreadPoolExecutor(2) as pool,
     ):
         made = api.ok("POST", "/v1/keys", {"name": "A", "scopes": SCOPES})
         hook = api.ok("POST", "/v1/webhooks", HOOK)["id"]
-        held.execute("SELECT FROM webhook_endpoint FOR UPDATE")
+        holder.execute("SELECT FROM webhook_endpoint FOR UPDATE")
         caller, wanted = api.with_key(made["key"]), {"use": "webhook_secret", "webhook": hook}
         secret = pool.submit(caller.call, "POST", "/v1/signing-keys", wanted)
         eventually(lambda: len(look.execute(WAITING).fetchall()) == 1)
         revoked = pool.submit(api.call, "DELETE", f"/v1/keys/{made['id']}")
         eventually(lambda: len(look.execute(WAITING).fetchall()) == 2)
         assert not revoked.done()
-        held.rollback()
+        holder.rollback()
         assert (secret.result().status_code, revoked.result().status_code) == (201, 204)
         assert caller.call("POST", "/v1/signing-keys", wanted).status_code == 401
 

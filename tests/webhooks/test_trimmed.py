@@ -49,10 +49,10 @@ def test_what_is_dropped_undelivered_is_counted(post):
     with capture_logs() as logs:
         assert _trim(post) == {"pending": 2, "dead": 1}
     assert {(each["log_level"], each.get("pending"), each.get("dead")) for each in logs} == {("warning", 2, 1)}
-    told = post.api.call("GET", "/metrics").text
-    assert f'sceau_webhook_lost_total{{endpoint="{endpoint}",status="pending"}} 2.0' in told
-    assert f'sceau_webhook_lost_total{{endpoint="{endpoint}",status="dead"}} 1.0' in told
-    assert 'outcome="lost' not in told
+    metrics = post.api.call("GET", "/metrics").text
+    assert f'sceau_webhook_lost_total{{endpoint="{endpoint}",status="pending"}} 2.0' in metrics
+    assert f'sceau_webhook_lost_total{{endpoint="{endpoint}",status="dead"}} 1.0' in metrics
+    assert 'outcome="lost' not in metrics
     assert _trim(post) == {}
 
 

@@ -33,10 +33,10 @@ def amiss(source: Catalog, other: Catalog) -> list[str]:
     ours, theirs = ({(each.context, each.id): each for each in catalogue if each.id} for catalogue in (source, other))
     lines = [f"{context}: not in French" for context, _ in theirs.keys() - ours.keys()]
     for context, text in ours:
-        found = theirs.get((context, text))
-        if found is None or not found.string or found.fuzzy:
+        translated = theirs.get((context, text))
+        if translated is None or not translated.string or translated.fuzzy:
             lines.append(f"{context}: not said")
-        elif filled(str(text)) != filled(str(found.string)):
+        elif filled(str(text)) != filled(str(translated.string)):
             lines.append(f"{context}: other names are filled in")
     return lines
 
@@ -83,10 +83,10 @@ PUT_TOGETHER = re.compile(
 def test_every_word_is_asked_for():
     """Each name stands in the code or in a template: no sentence is kept that nobody says any more."""
     code = "\n".join(path.read_text() for kind in ("*.py", "*.html") for path in APP.rglob(kind))
-    asked = set(re.findall(r"[\w:-]+", code))
+    ids = set(re.findall(r"[\w:-]+", code))
     named = [(each.context or "").split(":", 1) for each in read("sceau.pot") if each.id]
     looked_up = [name for part, name in named if not BY_WORDS_OF_THE_REGISTER.match(part)]
-    assert [name for name in looked_up if name not in asked and not PUT_TOGETHER.fullmatch(name)] == []
+    assert [name for name in looked_up if name not in ids and not PUT_TOGETHER.fullmatch(name)] == []
 
 
 def test_a_later_part_takes_the_place_of_an_earlier_one():
@@ -99,8 +99,8 @@ def test_a_later_part_takes_the_place_of_an_earlier_one():
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"), [([], ""), (["A"], "A"), (["A", "B"], "A et B"), (["A", "B", "C"], "A, B et C")]
+    ("parts", "expected"), [([], ""), (["A"], "A"), (["A", "B"], "A et B"), (["A", "B", "C"], "A, B et C")]
 )
-def test_names_one_after_the_other(parts, said):
+def test_names_one_after_the_other(parts, expected):
     """Commas, and a word before the last."""
-    assert listed(parts, "fr") == said
+    assert listed(parts, "fr") == expected

@@ -38,8 +38,8 @@ def fields():
 
 def test_a_question_for_each_processing_and_user_in_order():
     """The first processing for every user, then the next, so that answers can be taken apart again."""
-    asked = [(each["action"]["name"], each["subject"]["id"]) for each in items()]
-    assert asked == [("ads-chat", ALICE), ("ads-chat", BOB), ("stats-chat", ALICE), ("stats-chat", BOB)]
+    pairs = [(each["action"]["name"], each["subject"]["id"]) for each in items()]
+    assert pairs == [("ads-chat", ALICE), ("ads-chat", BOB), ("stats-chat", ALICE), ("stats-chat", BOB)]
     assert items()[2]["action"]["properties"]["elements"] == ["content", "correspondent_identity"]
 
 

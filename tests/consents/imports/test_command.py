@@ -44,25 +44,25 @@ def url(shared):
 def _run(url, *args, key=BOOTSTRAP):
     """The exit status, what the command prints, without what the service of this process logs, and its complaints."""
     environment = {"SCEAU_URL": url, "SCEAU_KEY": key, "SCEAU_KEY_FILE": None}
-    told = CliRunner().invoke(sceau, ["import", *map(str, args), "--until=2026-11-01T00:00:00Z"], env=environment)
-    printed = [line for line in told.stdout.splitlines() if " answered " not in line]
+    result = CliRunner().invoke(sceau, ["import", *map(str, args), "--until=2026-11-01T00:00:00Z"], env=environment)
+    printed = [line for line in result.stdout.splitlines() if " answered " not in line]
     # As the console script prints it.
-    refused = str(told.exception) if isinstance(told.exception, RefusalError) else None
-    return told.exit_code, "\n".join(printed), refused or told.stderr
+    refused = str(result.exception) if isinstance(result.exception, RefusalError) else None
+    return result.exit_code, "\n".join(printed), refused or result.stderr
 
 
 def test_columns_are_mapped_and_the_rest_is_set(shared, url, tmp_path):
     """A file with other columns is imported by `--map` and `--set`, without its empty cells and unknown columns."""
-    said = [f"--set=evidence.{name}={str(value).lower()}" for name, value in proof(notice_of("ads"), SIGNED).items()]
+    options = [f"--set=evidence.{name}={str(value).lower()}" for name, value in proof(notice_of("ads"), SIGNED).items()]
     file = tmp_path / "older.csv"
     file.write_text(
         f"\ufeff{COLUMNS}\n1;alice;granted;2026-06-01T00:00:00Z;desk 4\n2;bob;refused;2026-06-01T00:00:00Z;\n",
         encoding="utf-8",
     )
-    dry = _run(url, file, "--name=crm", "--dry-run", *MAPPED, *said)
+    dry = _run(url, file, "--name=crm", "--dry-run", *MAPPED, *options)
     assert dry == (0, "2 would be recorded, 0 unchanged, 0 refused.", "")
     assert shared.reason("alice", "ads") == "no_consent"
-    assert _run(url, file, "--name=crm", *MAPPED, *said) == (0, "2 recorded, 0 unchanged, 0 refused.", "")
+    assert _run(url, file, "--name=crm", *MAPPED, *options) == (0, "2 recorded, 0 unchanged, 0 refused.", "")
     assert [shared.reason(name, "ads") for name in ("alice", "bob")] == ["consent_in_force", "consent_refused"]
 
 
@@ -77,8 +77,8 @@ def test_rows_of_ndjson_each_told_in_a_file(url, tmp_path):
     file = tmp_path / "older.ndjson.gz"
     file.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
     results = tmp_path / "results.ndjson"
-    told = _run(url, file, "--name=older", f"--results={results}")
-    assert told == (1, "1 recorded, 0 unchanged, 3 refused.", "")
+    result = _run(url, file, "--name=older", f"--results={results}")
+    assert result == (1, "1 recorded, 0 unchanged, 3 refused.", "")
     lines = sorted(map(json.loads, results.read_text().splitlines()), key=lambda each: each["line"])
     assert [each["line"] for each in lines] == [1, 2, 3, 4]
     assert [each["result"] for each in lines] == ["recorded", *["refused"] * 3]
@@ -93,8 +93,8 @@ def test_grants_without_proof_are_counted(url, tmp_path):
     """The command prints how many grants lack proof and will never permit."""
     file = tmp_path / "older.csv"
     file.write_text(f"{COLUMNS}\n1;zoe;granted;2026-06-01T00:00:00Z;\n")
-    _, told, _ = _run(url, file, "--name=unproved", *MAPPED)
-    assert "1 grants have no whole proof: they never permit" in told
+    _, output, _ = _run(url, file, "--name=unproved", *MAPPED)
+    assert "1 grants have no whole proof: they never permit" in output
 
 
 def test_rows_that_take_too_long_together_are_sent_in_halves(url, tmp_path, monkeypatch):
@@ -119,7 +119,7 @@ def test_rows_that_take_too_long_together_are_sent_in_halves(url, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "said"),
+    ("content", "name", "message"),
     [
         ("a,b\n1,2\n", "rows.txt", "its name ends with none of .csv"),
         ("a,b\n1\n", "rows.csv", "rows.csv:2: it has not as many cells as the header"),
@@ -129,26 +129,26 @@ def test_rows_that_take_too_long_together_are_sent_in_halves(url, tmp_path, monk
         ("x", "rows.csv.gz", "rows.csv.gz"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(tmp_path, content, name, said):
+def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(tmp_path, content, name, message):
     """A file that cannot be read is refused before any request is sent."""
     file = tmp_path / name
     file.write_bytes(content.encode("latin-1"))
     status, _, complained = _run("http://127.0.0.1:9", file, "--name=crm")
     assert status == 2
-    assert said in complained
+    assert message in complained
 
 
 def test_what_stops_an_import_is_said_in_a_line(url, tmp_path):
     """A wrong or missing key, a bad name, an unknown member or a missing column stops the import with one line."""
     file = tmp_path / "older.csv"
     file.write_text("source_id\n1\n")
-    for arguments, key, said in (
+    for arguments, key, message in (
         (["--name=crm"], "sceau_" + "x" * 43, "401: "),
         (["--name=C R M"], BOOTSTRAP, "422: "),
         (["--name=crm", "--set=colour=blue"], BOOTSTRAP, "--set colour=blue: it names no member"),
         (["--name=crm", "--map=at=date"], BOOTSTRAP, "older.csv:1: it has no column 'date' for at"),
         (["--name=crm"], "", "no key: give --key-file, or set SCEAU_KEY"),
     ):
-        status, told, complained = _run(url, file, *arguments, key=key)
-        assert (status in {1, 2}, told) == (True, ""), arguments
-        assert said in complained, arguments
+        status, output, complained = _run(url, file, *arguments, key=key)
+        assert (status in {1, 2}, output) == (True, ""), arguments
+        assert message in complained, arguments

@@ -23,8 +23,8 @@ def row(number, name, decision="granted", *, at=LONG_AGO, processing="ads", **mo
     """A row of an older system: of a grant, a form signed on paper."""
     signed = own_form(proof(notice_of(processing), SIGNED), name)
     evidence = {"evidence": signed} if decision == "granted" else {}
-    said = {"source_id": f"{name}-{number}", "subject": subject(name), "decision": decision, "at": written(at)}
-    return {**said, "processing": processing, **evidence, **more}
+    members = {"source_id": f"{name}-{number}", "subject": subject(name), "decision": decision, "at": written(at)}
+    return {**members, "processing": processing, **evidence, **more}
 
 
 def imported(api, *rows, name="crm", **more):
@@ -54,7 +54,7 @@ def alone(api):
 
 def _kinds(api, number):
     """The kinds of the first events, once there are so many."""
-    events = eventually(lambda: found if len(found := api.ok("GET", "/v1/events")["events"]) >= number else None)
+    events = eventually(lambda: listed if len(listed := api.ok("GET", "/v1/events")["events"]) >= number else None)
     return [each["type"] for each in events]
 
 
@@ -75,8 +75,8 @@ def test_rows_keep_their_dates_and_permit_what_they_prove(alone):
     assert (answer["recorded"], answer["rows"][0]["proof"], answer["rows"][0]["state"]) == (4, "stated", "in_force")
     reasons = [alone.reason(name, "ads") for name in ("alice", "bob", "carol")]
     assert reasons == ["consent_in_force", "consent_withdrawn", "consent_refused"]
-    found = alone.ok("GET", f"/v1/consents/{answer['rows'][0]['id']}")
-    assert datetime.fromisoformat(found["collected_at"]) == LONG_AGO
+    consent = alone.ok("GET", f"/v1/consents/{answer['rows'][0]['id']}")
+    assert datetime.fromisoformat(consent["collected_at"]) == LONG_AGO
     alone.decide("dave", "ads")
     assert _kinds(alone, 1) == ["fr.sceau.consent.granted"]
 
@@ -101,8 +101,8 @@ def test_receivers_are_told_when_that_is_asked_for(alone):
 def test_a_grant_without_whole_proof_is_unknown_and_never_permits(registered, evidence, alice):
     """An imported grant with no proof, part of one, or a page older than the register is recorded as invalid."""
     more = {"evidence": evidence} if evidence is not None else {}
-    said = {name: value for name, value in row(1, alice).items() if name != "evidence"}
-    answer = imported(registered, {**said, **more})
+    members = {name: value for name, value in row(1, alice).items() if name != "evidence"}
+    answer = imported(registered, {**members, **more})
     assert (answer["rows"][0]["proof"], answer["rows"][0]["state"]) == ("unknown", "invalid")
     assert registered.reason(alice, "ads") == "consent_invalid"
 
@@ -350,9 +350,9 @@ def test_a_form_that_another_transaction_claims_meanwhile_stands_for_one_person(
         sent = pool.submit(_signed, registered, way, form)
         eventually(lambda: watching.execute(WAITING).fetchone())
         claiming.commit()
-        told = sent.result()
+        answer = sent.result()
     problem = "urn:sceau:problem:invalid-evidence"
-    assert told == {"single": [problem], "batch": [problem, None], "import": [problem, None]}[way]
+    assert answer == {"single": [problem], "batch": [problem, None], "import": [problem, None]}[way]
 
 
 def _signed(api, way, form):
@@ -386,7 +386,7 @@ def test_an_erasure_takes_the_rows_with_it(database):
         assert api.ok("POST", "/v1/imports", {**sent, "rows": guesses[:1]})["recorded"] == 1
         assert [judged(each)["result"] for each in (*guesses, other)] == ["unchanged", "refused", "refused"]
         api.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
-        told = [(each["result"], each["problem"]["detail"]) for each in map(judged, guesses)]
-        assert told[0] == told[1]
-        assert told[0][0] == "refused"
+        results = [(each["result"], each["problem"]["detail"]) for each in map(judged, guesses)]
+        assert results[0] == results[1]
+        assert results[0][0] == "refused"
         assert api.ok("POST", "/v1/imports", {**sent, "rows": [other]})["recorded"] == 1

@@ -288,8 +288,8 @@ def transition(facts, request):
 def shared_among(facts, request):
     """Whether the mailbox asked about, or one whose consent is asked for, is shared by several people (row 9b)."""
     asks = facts.in_force.party_mode != "user_only"
-    asked = [each.ref for each in request.participants or () if each.local and asks]
-    return bool({request.subject, *asked} & facts.shared)
+    parties = [each.ref for each in request.participants or () if each.local and asks]
+    return bool({request.subject, *parties} & facts.shared)
 
 
 def other_parties(facts, request, touched, undecided_too):
@@ -300,10 +300,10 @@ def other_parties(facts, request, touched, undecided_too):
     others = [each for each in request.participants or () if each.ref != request.subject]
     if request.participants is None or (mode == "all_parties" and not all(each.local for each in others)):
         return None
-    asked = [each.ref for each in others if each.local]
+    parties = [each.ref for each in others if each.local]
     if undecided_too:
-        asked = [each for each in asked if facts.ever_decided(each)]
-    return None if any(facts.wrong_with(each, touched) for each in asked) else asked
+        parties = [each for each in parties if facts.ever_decided(each)]
+    return None if any(facts.wrong_with(each, touched) for each in parties) else parties
 
 
 def governed(facts, request, touched):

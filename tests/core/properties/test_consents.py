@@ -196,7 +196,7 @@ def test_an_older_age_never_widens_a_grant_that_was_given(world, subject, weight
 @given(WORLDS, st.sampled_from(sorted(TWO_ACTS)), st.data())
 def test_a_half_never_displaces_a_whole(world, given_by, data):
     """A grant by a child or a parent alone, after a joint consent in force, changes no answer about that consent."""
-    whole = a_grant(
+    grant = a_grant(
         world.at - timedelta(days=3), 90, 1, collection=Collection(age_band=AgeBand.UNDER_15, given_by=GivenBy.BOTH)
     )
     elements, (_, territory) = data.draw(st.none() | ELEMENTS), data.draw(RECORDS)
@@ -209,5 +209,5 @@ def test_a_half_never_displaces_a_whole(world, given_by, data):
         elements=elements,
         territory=territory,
     )
-    before = replace(world, ledger={**world.ledger, ALICE: [whole]})
+    before = replace(world, ledger={**world.ledger, ALICE: [grant]})
     assert before.with_event(ALICE, half).decide() == before.decide()

@@ -178,7 +178,7 @@ def test_asking_for_less_is_permitted_where_more_is(world, fewer):
 @given(WORLDS, st.randoms(use_true_random=False))
 def test_an_answer_does_not_depend_on_the_order_in_which_events_are_given(world, chance):
     """The order in which events are given changes no answer: they count by time of collection, then by ledger order."""
-    shuffled = {subject: chance.sample(given_, len(given_)) for subject, given_ in world.ledger.items()}
+    shuffled = {subject: chance.sample(events, len(events)) for subject, events in world.ledger.items()}
     assert replace(world, ledger=shuffled).decide() == world.decide()
 
 
@@ -193,7 +193,7 @@ def test_an_answer_does_not_depend_on_the_ledger_order_of_distinct_times(world, 
     assume(len(set(times)) == len(times) and all(each.collection.age_band is None for each in events))
     orders = chance.sample(range(100), len(times))
     renumbered = {
-        subject: [replace(each, order=orders.pop()) for each in given_] for subject, given_ in world.ledger.items()
+        subject: [replace(each, order=orders.pop()) for each in history] for subject, history in world.ledger.items()
     }
     assert replace(world, ledger=renumbered).decide() == world.decide()
 
@@ -236,7 +236,7 @@ def test_a_permit_holds_up_to_its_deadline(world):
     decision = world.decide()
     assume(decision.permitted)
     ledger = {
-        subject: [each for each in given_ if each.collected_at <= world.at] for subject, given_ in world.ledger.items()
+        subject: [each for each in events if each.collected_at <= world.at] for subject, events in world.ledger.items()
     }
     then = replace(world, ledger=ledger)
     entry = world.processing
@@ -264,6 +264,6 @@ def test_a_deadline_is_no_later_than_the_law_page_says(world):
 def test_the_answer_is_a_function_of_its_facts(world):
     """A request that is repeated, or that states its defaults, gets the first answer again."""
     assert world.decide() == world.decide()
-    asked = world.asked(elements=world.request.elements or frozenset())
-    assert asked.decide() == world.decide()
+    all_named = world.asked(elements=world.request.elements or frozenset())
+    assert all_named.decide() == world.decide()
     assert world.processing.id == ADS

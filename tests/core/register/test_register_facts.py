@@ -98,17 +98,19 @@ MATERIAL = replace(STRONG, number=2, material=True)
 )
 def test_what_waits_for_a_second_person(before, after, words, one, two):
     """Minor changes of words always wait for a second person; with two required, so does each version that widens."""
-    for asked, waits in ((RegisterApproval.ONE, one), (RegisterApproval.TWO, two)):
-        assert needs_approval(asked, before, after, words_changed=words, struck=False, ahead=False) is waits
+    for approval, waits in ((RegisterApproval.ONE, one), (RegisterApproval.TWO, two)):
+        assert needs_approval(approval, before, after, words_changed=words, struck=False, ahead=False) is waits
 
 
-@pytest.mark.parametrize("asked", RegisterApproval)
+@pytest.mark.parametrize("approval", RegisterApproval)
 @pytest.mark.parametrize("why", ["struck", "ahead"])
-def test_a_narrowing_version_waits_after_an_invalidation_or_if_it_is_for_later(asked, why):
+def test_a_narrowing_version_waits_after_an_invalidation_or_if_it_is_for_later(approval, why):
     """A narrowing version waits after an invalidation, or for later, only if two persons must decide."""
     narrower = replace(MINOR, retention=Retention.parse("P1D"))
-    waits = needs_approval(asked, STRONG, narrower, words_changed=False, struck=why == "struck", ahead=why == "ahead")
-    assert waits is (asked is RegisterApproval.TWO)
+    waits = needs_approval(
+        approval, STRONG, narrower, words_changed=False, struck=why == "struck", ahead=why == "ahead"
+    )
+    assert waits is (approval is RegisterApproval.TWO)
 
 
 def test_a_service_may_not_depend_on_a_consent():

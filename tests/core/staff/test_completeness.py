@@ -59,8 +59,8 @@ def test_the_text_that_ships_lacks_what_the_operator_writes_and_nothing_else(lan
 )
 def test_each_thing_left_out_is_named(language, left_out, lack):
     """Each required passage is reported as lacking when it is taken out; control: the whole text lacks nothing."""
-    whole = (SECRET, REVEALING, OPENING, ARTICLE, AFTER)
-    assert said_only(language, *[each[language] for each in whole if each is not left_out]) == lack
+    complete = (SECRET, REVEALING, OPENING, ARTICLE, AFTER)
+    assert said_only(language, *[each[language] for each in complete if each is not left_out]) == lack
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
@@ -88,15 +88,15 @@ def test_each_of_the_four_secrets_is_named(language, word):
 )
 def test_an_article_counts_with_its_penalty(article, penalty, lack):
     """An article counts only if its own prison term and its own fine stand beside it."""
-    whole = [
+    complete = [
         SECRET["fr"],
         REVEALING["fr"].replace("\N{NO-BREAK SPACE}", " "),
         OPENING["fr"],
         ARTICLE["fr"],
         AFTER["fr"],
     ]
-    passages = [each.replace(penalty, "…") if article in each else each for each in whole]
-    assert passages != whole
+    passages = [each.replace(penalty, "…") if article in each else each for each in complete]
+    assert passages != complete
     assert said_only("fr", *passages) == (lack,)
 
 
@@ -167,8 +167,8 @@ def test_secrecy_and_what_comes_after_stand_in_one_sentence(language, sentence, 
 def test_both_languages_are_looked_at():
     """A notice lacks what either of its texts lacks; a language that is complete is not named."""
     parts = (SECRET, REVEALING, OPENING, ARTICLE, AFTER)
-    whole = {language: NoticeText("T", "\n".join(each[language] for each in parts)) for language in ("fr", "en")}
-    assert lacking(whole) == {}
+    complete = {language: NoticeText("T", "\n".join(each[language] for each in parts)) for language in ("fr", "en")}
+    assert lacking(complete) == {}
     for language, part, lack in (("en", AFTER, (Lack.SECRECY_AFTER_LEAVING,)), ("fr", ARTICLE, OF_432_9)):
-        body = whole[language].body.replace(part[language], "")
-        assert lacking({**whole, language: NoticeText("T", body)}) == {language: lack}
+        body = complete[language].body.replace(part[language], "")
+        assert lacking({**complete, language: NoticeText("T", body)}) == {language: lack}

@@ -101,9 +101,9 @@ class Restorable:
     def command(self, *words, status=0):
         """What an operator's command prints, which must exit with that status."""
         done = run_forked(words, environment(**self.settings), ROOT, 120)
-        said: str = done.stdout + done.stderr
-        assert done.returncode == status, said
-        return said
+        output: str = done.stdout + done.stderr
+        assert done.returncode == status, output
+        return output
 
     def accept(self, service):
         """Accept the database as it is before a replay, so that people may decide meanwhile."""
@@ -112,9 +112,9 @@ class Restorable:
 
     def replay(self, service, *words):
         """What a replay prints; come back once the service answers again."""
-        said = self.command("replay-journal", *words)
+        output = self.command("replay-journal", *words)
         self.wait_until_dealt_with(service)
-        return said
+        return output
 
     @staticmethod
     def wait_until_dealt_with(service):

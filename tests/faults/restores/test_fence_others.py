@@ -26,17 +26,17 @@ def test_searches_find_nobody_until_the_restore_is_dealt_with(deployment):
         assert asked(service, "alice") == "restored-behind"
         assert [_searched(service, path) for path in SEARCHES] == ["restored-behind"] * 2
         deployment.replay(service)
-        found = [each["id"] for each in _searched(service, SEARCHES[0])["results"]]
-        assert subject("dora")["id"] in found
-        assert not {subject(name)["id"] for name in ("alice", "bob", "carol")} & set(found)
+        ids = [each["id"] for each in _searched(service, SEARCHES[0])["results"]]
+        assert subject("dora")["id"] in ids
+        assert not {subject(name)["id"] for name in ("alice", "bob", "carol")} & set(ids)
 
 
 def test_the_command_line_permits_nothing_from_a_database_that_was_set_back(deployment):
     """`sceau evaluate` refuses a question of IV with a reason, and answers an exempt one."""
     deployment.lose(withdraw)
     (file := deployment.place / "question.json").write_text(json.dumps(question("alice", "ads-mail")))
-    said = deployment.command("evaluate", str(file), status=1)
-    assert ("the database was set back" in said, "decision" in said) == (True, False), said
+    output = deployment.command("evaluate", str(file), status=1)
+    assert ("the database was set back" in output, "decision" in output) == (True, False), output
     file.write_text(json.dumps(question("alice", "filter")))
     assert '"decision": true' in deployment.command("evaluate", str(file))
 

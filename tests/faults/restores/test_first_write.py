@@ -25,12 +25,12 @@ def test_nothing_is_granted_before_the_restore_is_found(deployment, cache, what)
         eventually(lambda: service.call("DELETE", f"/v1/keys/{leaver['id']}").status_code == 204)
         withdraw(service)
         deployment.set_back()
-        told = []
+        statuses = []
 
         def refused():
             answer = service.call("POST", path, body, leaver["key"])
-            told.append(answer.status_code)
+            statuses.append(answer.status_code)
             return answer.status_code == 201 or answer.json()["type"].endswith("restored-behind")
 
         eventually(refused)
-        assert 201 not in told
+        assert 201 not in statuses

@@ -56,9 +56,9 @@ async def test_notes_made_after_a_clock_was_put_right_are_among_the_latest(tmp_p
     host.now = NOON + timedelta(minutes=1)
     after = await host.note(50)
     for process in (host.process, Journal(host.plan)):
-        known = {each.id for each in (await process.latest()).notes}
-        assert after <= known
-        assert known <= before | after
+        ids = {each.id for each in (await process.latest()).notes}
+        assert after <= ids
+        assert ids <= before | after
 
 
 async def test_what_was_seen_is_known_to_the_next_process_and_to_this_one_where_it_cannot_be_written(tmp_path):
@@ -82,9 +82,9 @@ async def test_what_was_not_compared_yet_is_never_forgotten(tmp_path):
     host = Host(tmp_path)
     first = await host.note(1)
     await host.note(2 * MANY)
-    known = host.process.recent()
-    assert first <= {each.id for each in known.notes}
+    recent = host.process.recent()
+    assert first <= {each.id for each in recent.notes}
     meanwhile = await host.note(1)
-    host.process.compared(known)
+    host.process.compared(recent)
     kept = {each.id for each in host.process.recent().notes}
     assert (len(kept), meanwhile <= kept, first <= kept) == (MANY + 1, True, False)

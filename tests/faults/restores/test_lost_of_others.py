@@ -69,8 +69,8 @@ def test_many_notes_before_the_first_look_hide_no_loss(deployment, cache):
             return answer.status_code == 200 and all(each["status"] == 200 for each in answer.json()["items"])
 
         eventually(sent)
-        told = [asked(service, "alice") for _ in range(20)]
-        assert True not in told
+        answers = [asked(service, "alice") for _ in range(20)]
+        assert True not in answers
         eventually(lambda: asked(service, "alice") == SET_BACK)
 
 

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.deep
 UNTIL = written(datetime.now(UTC))
 
 
-def _row(name, said="withdrawn", **more):
+def _row(name, kind="withdrawn", **more):
     """A decision that another system had."""
     row = {"source_id": f"{name} {time.monotonic_ns()}", "subject": subject(name), "processing": "ads-mail"}
-    return {**row, "decision": said, "at": written(datetime.now(UTC)), **more}
+    return {**row, "decision": kind, "at": written(datetime.now(UTC)), **more}
 
 
 def _send(service, *rows):

@@ -29,10 +29,10 @@ def test_a_replay_waits_for_a_process_that_stands_still(deployment):
         eventually(lambda: asked(service, "rita") is True)
         service.process.send_signal(signal.SIGSTOP)
         try:
-            said = deployment.command("replay-journal")
+            output = deployment.command("replay-journal")
         finally:
             service.process.send_signal(signal.SIGCONT)
-        assert "1 replayed" in said
+        assert "1 replayed" in output
         assert asked(service, "rita") is False
     with deployment.server.administrator() as admin:
         (between,) = admin.execute(_BETWEEN).fetchone()

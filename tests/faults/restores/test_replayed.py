@@ -21,9 +21,9 @@ from tests.support.consents import SIGNED, grant, notice_of, proof, written
 @pytest.mark.parametrize("cache", ["leased", pytest.param("strict", marks=pytest.mark.deep)])
 def test_a_restored_database_permits_nothing_until_the_journal_is_replayed(deployment, cache):
     """After a restore, questions of IV get `restored-behind` and exempt ones are answered, until a replay."""
-    known = deployment.ids()
+    ids = deployment.ids()
     deployment.lose(narrow, SCEAU_CACHE=cache)
-    assert deployment.ids() == known
+    assert deployment.ids() == ids
     with deployment.serving(SCEAU_CACHE=cache) as service:
         names = ("alice", "bob", "carol", "dora")
         assert {asked(service, name) for name in names} == {"restored-behind"}
@@ -34,12 +34,12 @@ def test_a_restored_database_permits_nothing_until_the_journal_is_replayed(deplo
         deployment.command("restore-check", status=1)
         assert "4 replayed" in deployment.command("replay-journal", "--dry-run")
         assert asked(service, "dora") == "restored-behind"
-        said = deployment.replay(service)
-        assert ("4 replayed" in said, "answers from this database again" in said) == (True, True), said
+        output = deployment.replay(service)
+        assert ("4 replayed" in output, "answers from this database again" in output) == (True, True), output
         assert [asked(service, name) for name in names[:3]] == [False] * 3
         deployment.command("restore-check")
         assert "replayed" not in deployment.command("replay-journal", "--dry-run")
-    assert deployment.ids() < known  # Carol's is gone again
+    assert deployment.ids() < ids  # Carol's is gone again
 
 
 def test_the_register_and_callers_are_set_right_too(deployment):
@@ -53,8 +53,8 @@ def test_the_register_and_callers_are_set_right_too(deployment):
         other = service.ok("POST", "/v1/keys", {"name": "other", "scopes": ["decisions:evaluate", "audit:read"]})
         service.ok("PATCH", f"/v1/keys/{other['id']}", {"scopes": ["decisions:evaluate"]})
     with deployment.serving() as service:
-        said = deployment.command("replay-journal", status=1)
-        assert ("2 replayed" in said, "a caller was changed" in said) == (True, True), said
+        output = deployment.command("replay-journal", status=1)
+        assert ("2 replayed" in output, "a caller was changed" in output) == (True, True), output
         assert asked(service, "dora") == "restored-behind"
         deployment.command("accept-restore", "--lost", "The key was made anew.")
         assert "by hand" not in deployment.command("replay-journal", "--dry-run")
@@ -98,13 +98,13 @@ def test_an_erasure_of_a_closed_account_is_replayed(deployment):
     with deployment.serving() as service:
         service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
         deployment.back_up()
-    known = deployment.ids()
+    ids = deployment.ids()
     with deployment.lost() as service:
         service.ok("POST", "/v1/subjects/erasures", {"subject": subject("bob")})
-    assert deployment.ids() == known
+    assert deployment.ids() == ids
     deployment.command("restore-check", status=1)
     deployment.command("replay-journal")
-    assert deployment.ids() < known
+    assert deployment.ids() < ids
 
 
 NEW_KEY = "33" * 32
@@ -146,8 +146,8 @@ def test_a_note_is_found_by_each_key_that_was_in_use(deployment, monkeypatch, al
     deployment.settings["SCEAU_PSEUDONYM_KEY"] = PSEUDONYM_KEY
     with deployment.serving() as service:
         service.ok("POST", "/v1/imports", sent)
-        said = deployment.command("replay-journal", status=int(alone))
-        assert ("another pseudonym key" in said) == alone, said
+        output = deployment.command("replay-journal", status=int(alone))
+        assert ("another pseudonym key" in output) == alone, output
         assert (
             asked(service, wendy) == "restored-behind" if alone else eventually(lambda: asked(service, wendy) is False)
         )

@@ -39,8 +39,8 @@ def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
         at_once = {"collected_at": second["recorded_at"], "version": 2}
         body = {**grant("mona", "two-mail"), **at_once, "evidence": proof(one, {"notice_version": 2})}
         refusal = {**grant("bob", "two-mail"), "decision": "refused"}
-        told = service.ok("POST", "/v1/consents/batch", {"items": [body, refusal]})["items"]  # noted together
-        assert [each["status"] for each in told] == [201, 201], told
+        recorded = service.ok("POST", "/v1/consents/batch", {"items": [body, refusal]})["items"]  # noted together
+        assert [each["status"] for each in recorded] == [201, 201], recorded
         eventually(lambda: asked(service, "mona", "two-mail") is True)
     with deployment.serving() as service:
         again = {**version, "notice": other, "data_recipients": ["an ad network"]}
@@ -87,8 +87,8 @@ def test_a_refusal_that_told_an_age_is_replayed_once_its_processing_is_known(dep
         service.ok("POST", "/v1/consents", {**grant("bob", "paper-mail"), "decision": "refused", **minor})
         assert asked(service, "bob", "paper-mail") is False
     with deployment.serving() as service:
-        said = deployment.replay(service)
-        assert ("1 replayed in part" in said, "replay the journal once more" in said) == (True, True), said
+        output = deployment.replay(service)
+        assert ("1 replayed in part" in output, "replay the journal once more" in output) == (True, True), output
         service.ok("POST", "/v1/processings", paper)
         service.ok("POST", "/v1/imports", rows)
         assert asked(service, "bob", "paper-mail") is True

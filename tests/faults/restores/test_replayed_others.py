@@ -80,8 +80,8 @@ def test_a_grant_to_a_version_that_is_missing_keeps_nothing_else_back(deployment
         service.ok("POST", "/v1/consents", {**body, "evidence": {**body["evidence"], "notice_version": 2}})
         service.ok("POST", "/v1/withdrawals", withdrawal("bob"))
     with deployment.serving() as service:
-        said = deployment.replay(service, "--lost", "A version, which was added again.")
-        assert ("1 replayed" in said, "does not know" in said) == (True, True), said
+        output = deployment.replay(service, "--lost", "A version, which was added again.")
+        assert ("1 replayed" in output, "does not know" in output) == (True, True), output
         assert asked(service, "bob") is False
 
 
@@ -94,10 +94,10 @@ def test_an_erasure_of_an_account_that_was_used_again_ends_consents_and_names_th
         service.ok("POST", "/v1/subjects/erasures", {"subject": subject("carol")})
     with deployment.serving() as service:
         service.ok("POST", "/v1/withdrawals", {"subject": subject("carol"), "processing": "other-mail"})
-        held = service.ok("POST", "/v1/consents/search", {"subject": subject("carol")})["items"][0]
+        consent = service.ok("POST", "/v1/consents/search", {"subject": subject("carol")})["items"][0]
         for _ in range(2):
-            said = deployment.command("replay-journal", status=1)
-            assert said.count(f"subject_ref {held['subject_ref']}") == 2, said
+            output = deployment.command("replay-journal", status=1)
+            assert output.count(f"subject_ref {consent['subject_ref']}") == 2, output
         deployment.command("accept-restore", "--lost", "Carol is erased by hand.")
         eventually(lambda: asked(service, "dora") is True)
         assert asked(service, "carol") is False
@@ -115,11 +115,11 @@ def test_an_import_is_run_again_before_the_replay(deployment, ended, replayed):
     with deployment.serving() as service:
         assert service.call("POST", "/v1/consents", decision("rose")).status_code == 503
         service.ok("POST", "/v1/imports", rows)
-        known = deployment.ids()
+        ids = deployment.ids()
         assert f"{replayed} replayed\n" in deployment.command("replay-journal")
         eventually(lambda: asked(service, "dora") is True)
         assert asked(service, name) is False
-    assert known - deployment.ids() == (ended == "subjects/erasures")
+    assert ids - deployment.ids() == (ended == "subjects/erasures")
 
 
 @pytest.mark.parametrize("ended", ["withdrawals", "erasures"])
@@ -166,14 +166,14 @@ def test_shared_mailboxes_and_linked_names_are_named_to_be_stated_again(deployme
         service.ok("POST", "/v1/subjects/mailboxes", {"subject": subject("dora"), "shared": True})
         linked = {"from": subject("alice"), "to": subject("zoe"), "basis": "user_proved"}
         service.ok("POST", "/v1/subjects/links", linked)
-    said = deployment.command("replay-journal", status=1)
-    assert said.count("subject_ref ") == 2
-    assert ("a mailbox was said to be shared" in said, "another name was linked" in said) == (True, True)
+    output = deployment.command("replay-journal", status=1)
+    assert output.count("subject_ref ") == 2
+    assert ("a mailbox was said to be shared" in output, "another name was linked" in output) == (True, True)
 
 
 def test_what_the_database_holds_is_not_done_by_hand(deployment):
     """A version that the database still holds is told as held already, and not as work by hand."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/processings/ads-mail/versions", SECOND)
-    said = deployment.command("replay-journal", "--dry-run")
-    assert ("held already" in said, "by hand" in said) == (True, False), said
+    output = deployment.command("replay-journal", "--dry-run")
+    assert ("held already" in output, "by hand" in output) == (True, False), output

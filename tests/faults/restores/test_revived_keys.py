@@ -84,11 +84,11 @@ def test_it_makes_nobody_older(deployment, how):
         eventually(lambda: asked(service, "alice") == "restored-behind")
         if how == "age":
             stated = {"age_band": "adult", "stated_by": "self", "checked_how": "not_checked"}
-            told = service.call("POST", "/v1/subjects/ages", {"subject": subject(name), **stated}, made["key"])
+            answer = service.call("POST", "/v1/subjects/ages", {"subject": subject(name), **stated}, made["key"])
         else:
             adult = {"decision": "refused", "capacity": {"age_band": "adult", "given_by": "self"}}
-            told = service.call("POST", "/v1/consents", {**decision(name), **adult}, made["key"])
-        assert told.status_code == {"age": 503, "refusal": 201}[how]
+            answer = service.call("POST", "/v1/consents", {**decision(name), **adult}, made["key"])
+        assert answer.status_code == {"age": 503, "refusal": 201}[how]
         deployment.replay(service)
         assert asked(service, name, "of-adults-mail") is False
 

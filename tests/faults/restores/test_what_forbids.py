@@ -46,15 +46,15 @@ def test_it_is_recorded_beside_a_grant(deployment):
         withdraw(service)
         items = [decision("erin"), *[decision(f"one{number}", "refused") for number in range(40)]]
         deployment.set_back()
-        told: list[int] = []
+        statuses: list[int] = []
 
         def answered():
             answer = service.call("POST", "/v1/consents/batch", {"items": items})
-            told[:] = [each["status"] for each in answer.json()["items"]] if answer.status_code == 200 else []
-            return told
+            statuses[:] = [each["status"] for each in answer.json()["items"]] if answer.status_code == 200 else []
+            return statuses
 
         eventually(answered)
-        assert told == [503, *[201] * 40]
+        assert statuses == [503, *[201] * 40]
 
 
 def test_nothing_is_permitted_while_a_dump_is_restored_in_one_transaction(deployment):
@@ -66,7 +66,7 @@ def test_nothing_is_permitted_while_a_dump_is_restored_in_one_transaction(deploy
     line = [programs / "psql", "-1", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, *anew]
     with deployment.serving(SCEAU_CACHE="strict") as service:
         withdraw(service)
-        told = [asked(service, "alice")]
+        answers = [asked(service, "alice")]
         done: list[int] = []
 
         def restore():
@@ -76,7 +76,7 @@ def test_nothing_is_permitted_while_a_dump_is_restored_in_one_transaction(deploy
         restoring = threading.Thread(target=restore)
         restoring.start()
         while restoring.is_alive():
-            told.append(asked(service, "alice"))
-        told += [asked(service, "alice") for _ in range(5)]
-        assert True not in told, told
+            answers.append(asked(service, "alice"))
+        answers += [asked(service, "alice") for _ in range(5)]
+        assert True not in answers, answers
         eventually(lambda: asked(service, "alice") == SET_BACK)

@@ -48,5 +48,5 @@ async def test_only_so_many_misses_wait(monkeypatch):
     with pytest.raises(DatabaseUnavailableError):
         await reads.read([b"e"])
     slow.gate.open()
-    found = [await task for task in tasks]
-    assert [key in each for key, each in zip((b"a", b"b", b"c", b"d"), found, strict=True)] == [True] * 4
+    values = [await task for task in tasks]
+    assert [key in each for key, each in zip((b"a", b"b", b"c", b"d"), values, strict=True)] == [True] * 4

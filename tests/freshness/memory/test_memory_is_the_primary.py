@@ -70,11 +70,11 @@ def rounds(seed, api, written_at):
         yield [some_question(chance) for _ in range(4)]
 
 
-def without_ids(said):
+def without_ids(answer):
     """An answer, or those of a batch, without what differs each time."""
-    if "evaluations" in said:
-        return [without_ids(each) for each in said["evaluations"]]
-    return said["decision"], {key: value for key, value in said["context"].items() if key != "id"}
+    if "evaluations" in answer:
+        return [without_ids(each) for each in answer["evaluations"]]
+    return answer["decision"], {key: value for key, value in answer["context"].items() if key != "id"}
 
 
 def test_memory_and_primary_agree(database):
@@ -86,8 +86,10 @@ def test_memory_and_primary_agree(database):
                 path = "/access/v1/evaluation"
                 assert without_ids(leased.ok("POST", path, each)) == without_ids(strict.ok("POST", path, each))
             batch = {"evaluations": asked}
-            said = [without_ids(each.ok("POST", "/access/v1/evaluations", batch)) for each in (leased, strict, leased)]
-            assert said[0] == said[1] == said[2]
+            answers = [
+                without_ids(each.ok("POST", "/access/v1/evaluations", batch)) for each in (leased, strict, leased)
+            ]
+            assert answers[0] == answers[1] == answers[2]
         assert memory.hits > 40
         assert memory.misses > 20
 
@@ -117,10 +119,10 @@ def test_what_is_recalled_is_what_a_look_finds(database):
             "of none": api.new_key("register:read"),
         }
         for questions in rounds(2, api, api):
-            for asked in questions:
+            for question in questions:
                 for name, key in keys.items():  # each is held in memory after its own question
-                    api.call("POST", "/access/v1/evaluation", asked, {"Authorization": f"Bearer {key}"})
-                    agrees, found = client.portal.call(recalled_as_looked, client.app, key, asked)
+                    api.call("POST", "/access/v1/evaluation", question, {"Authorization": f"Bearer {key}"})
+                    agrees, found = client.portal.call(recalled_as_looked, client.app, key, question)
                     assert agrees, name
                     recalled[name] += found
     assert recalled["of all"] > recalled["of some"] > 10

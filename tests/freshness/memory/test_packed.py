@@ -28,8 +28,8 @@ def test_events_are_unpacked_as_they_were_packed(ledger):
 def test_an_instant_keeps_its_microseconds(at, ticks):
     """Times of any precision come back equal, and none is rounded to another."""
     event = replace(GRANT, collected_at=at, expires_at=at + timedelta(microseconds=ticks))
-    (found,) = unpack(pack([event]))
-    assert (found.collected_at, found.expires_at) == (event.collected_at, event.expires_at)
+    (unpacked,) = unpack(pack([event]))
+    assert (unpacked.collected_at, unpacked.expires_at) == (event.collected_at, event.expires_at)
 
 
 def test_a_time_of_another_zone_is_the_same_instant():

@@ -39,11 +39,11 @@ def look_before_lease(patch):
     async def answer(point, presented, questions):
         lease = point.memory.replica.lease
         with _pretended(lease):
-            found = memory_module.look(point.memory, presented.digest, questions)
-        if found is None:
+            looked = memory_module.look(point.memory, presented.digest, questions)
+        if looked is None:
             return await real(point, presented, questions)
         await PAUSE.pass_through()
-        return answering._counted(point, found) if lease.held() else await real(point, presented, questions)
+        return answering._counted(point, looked) if lease.held() else await real(point, presented, questions)
 
     real = vars(endpoint)["answer_questions"]
     patch(endpoint, "answer_at_once", lambda *_: None)

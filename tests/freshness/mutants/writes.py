@@ -89,10 +89,10 @@ def repeated_at_once(patch):
     real = Group.record
 
     async def record(self: Group, session, register):
-        given = await real(self, session, register)
+        result = await real(self, session, register)
         if not session.committing.changes:
             session.committing.narrowing = False
-        return given
+        return result
 
     patch(Group, "record", record)
 
@@ -116,8 +116,8 @@ def repeated_invalidation_at_once(patch):
 
     async def invalidate(session, caller, identifier: str, struck, *more):
         known = await load_invalidations(session, identifier)
-        found = next((each for each in known if each.struck == struck), None)
-        return found or await real(session, caller, identifier, struck, *more)
+        invalidation = next((each for each in known if each.struck == struck), None)
+        return invalidation or await real(session, caller, identifier, struck, *more)
 
     patch(invalidations, "invalidate_processing", invalidate)
 
@@ -136,10 +136,10 @@ def own_row_never_waited_for(patch):
 def acknowledgement_unread(patch):
     """Each write takes any acknowledgement by a replica as its own."""
 
-    def acknowledged(self: Confirmer, told):
+    def acknowledged(self: Confirmer, acknowledgement):
         for wait in list(self._waits):
             if wait.pending is not None:
-                wait.pending.discard(told.incarnation)
+                wait.pending.discard(acknowledgement.incarnation)
                 self._end_if_nobody_is_left(wait)
 
     patch(Confirmer, "acknowledged", acknowledged)
