@@ -117,15 +117,10 @@ def test_no_row_joins_two_people(logging_api, ads, shared_database):
 def test_a_reference_is_of_one_person_and_one_day():
     """Another person, day, type or id: another reference; the same again: the same one."""
     opaque = Pseudonyms(b"k" * 32).opaque
-    question = (b"a" * 32, 20_000, "mail", "handle")
-    others = [
-        (b"b" * 32, *question[1:]),
-        (question[0], 20_001, *question[2:]),
-        (*question[:2], "chat", "handle"),
-        (*question[:3], "h"),
-    ]
-    assert correspondence_ref(opaque, *question) == correspondence_ref(opaque, *question)
-    assert len({correspondence_ref(opaque, *each) for each in (question, *others)}) == 5
+    row = (b"a" * 32, 20_000, "mail", "handle")
+    others = [(b"b" * 32, *row[1:]), (row[0], 20_001, *row[2:]), (*row[:2], "chat", "handle"), (*row[:3], "h")]
+    assert correspondence_ref(opaque, *row) == correspondence_ref(opaque, *row)
+    assert len({correspondence_ref(opaque, *each) for each in (row, *others)}) == 5
 
 
 def test_a_correspondence_is_searched_among_one_persons_decisions(logging_api, ads):

@@ -16,12 +16,8 @@ class Awaited:
 
     def __getattr__(self, name: str) -> Any:
         """What it has of that name; what a call gives, once that was awaited."""
-        attribute = getattr(self._awaited, name)
-        return (
-            (lambda *what, **how: self._stage.run(_given(attribute, *what, **how)))
-            if callable(attribute)
-            else attribute
-        )
+        value = getattr(self._awaited, name)
+        return (lambda *what, **how: self._stage.run(_given(value, *what, **how))) if callable(value) else value
 
 
 async def _given(call: Callable[..., Any], *what: Any, **how: Any) -> Any:

@@ -323,12 +323,8 @@ def test_an_age_and_told_facts_are_read(read):
     assert (version.transfers, version.storage_location) == (frozenset({Transfer("US")}), "France")
     assert (version.automated_decisions is None, version.conditional) == (False, True)
     assert str(version.derived_data_erased_within) == "P1D"
-    collection = file.cases[0].events[0].event.collection
-    assert (collection.age_band, collection.age_weight, collection.under_15_until) == (
-        AgeBand.UNDER_15,
-        4,
-        date(2026, 3, 10),
-    )
+    stated = file.cases[0].events[0].event.collection
+    assert (stated.age_band, stated.age_weight, stated.under_15_until) == (AgeBand.UNDER_15, 4, date(2026, 3, 10))
 
 
 @pytest.mark.parametrize(

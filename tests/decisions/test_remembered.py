@@ -117,25 +117,25 @@ def test_people_of_whom_nothing_is_recorded_share_one_decision():
 
 def kept():
     """One decision, remembered until 50, on one register entry and one subject's record."""
-    decisions = RememberedDecisions(60_000)
-    decisions.keep(KEY, Remembered(REGISTER, (RECORD,), 50.0, JUDGED))
-    return decisions
+    cache = RememberedDecisions(60_000)
+    cache.keep(KEY, Remembered(REGISTER, (RECORD,), 50.0, JUDGED))
+    return cache
 
 
 def test_a_remembered_decision_needs_the_very_same_records():
     """A remembered decision is used only with the same record objects: one that is merely equal may have changed."""
-    decisions = kept()
-    assert decisions.get(KEY, REGISTER, (RECORD,), 49.9).judged is JUDGED
-    assert decisions.get(KEY, REGISTER, (subject_record(Person(b"ref", ())),), 49.9) is None
-    assert decisions.get(KEY, register_record(None), (RECORD,), 49.9) is None
-    assert decisions.get(KEY, REGISTER, (), 49.9) is None
-    assert decisions.get(KEY, REGISTER, (RECORD, RECORD), 49.9) is None
+    cache = kept()
+    assert cache.get(KEY, REGISTER, (RECORD,), 49.9).judged is JUDGED
+    assert cache.get(KEY, REGISTER, (subject_record(Person(b"ref", ())),), 49.9) is None
+    assert cache.get(KEY, register_record(None), (RECORD,), 49.9) is None
+    assert cache.get(KEY, REGISTER, (), 49.9) is None
+    assert cache.get(KEY, REGISTER, (RECORD, RECORD), 49.9) is None
 
 
 def test_a_remembered_decision_ends_when_time_alone_could_change_it():
     """A remembered decision is no longer used at the instant at which time alone could change it."""
-    decisions = kept()
-    assert decisions.get(KEY, REGISTER, (RECORD,), 50.0) is None
+    cache = kept()
+    assert cache.get(KEY, REGISTER, (RECORD,), 50.0) is None
 
 
 @pytest.mark.parametrize(
@@ -152,32 +152,30 @@ def test_a_remembered_decision_ends_when_time_alone_could_change_it():
 )
 def test_a_remembered_decision_is_of_one_question(other):
     """A remembered decision is found by equal circumstances, and not with another member, subject or party."""
-    decisions = kept()
+    cache = kept()
     again = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
-    assert decisions.get((again, b"alice", None), REGISTER, (RECORD,), 0.0).judged is JUDGED
-    assert decisions.get((replace(OF, **other), b"alice", None), REGISTER, (RECORD,), 0.0) is None
-    assert decisions.get((OF, b"bob", None), REGISTER, (RECORD,), 0.0) is None
-    assert decisions.get((OF, b"alice", ()), REGISTER, (RECORD,), 0.0) is None
-    assert decisions.get((OF, b"alice", (Participant(b"bob", local=True),)), REGISTER, (RECORD,), 0.0) is None
+    assert cache.get((again, b"alice", None), REGISTER, (RECORD,), 0.0).judged is JUDGED
+    assert cache.get((replace(OF, **other), b"alice", None), REGISTER, (RECORD,), 0.0) is None
+    assert cache.get((OF, b"bob", None), REGISTER, (RECORD,), 0.0) is None
+    assert cache.get((OF, b"alice", ()), REGISTER, (RECORD,), 0.0) is None
+    assert cache.get((OF, b"alice", (Participant(b"bob", local=True),)), REGISTER, (RECORD,), 0.0) is None
 
 
 def test_as_many_decisions_are_remembered_as_was_said():
     """With room for a hundred, the last fifty or more of a thousand are kept; equal circumstances share one object."""
-    decisions = RememberedDecisions(100)
+    cache = RememberedDecisions(100)
     again = [replace(OF) for _ in range(1_000)]
     assert len({id(one_of_each(each)) for each in again}) == 1
     for number, of in enumerate(again):
-        decisions.keep((of, number.to_bytes(32), None), Remembered(REGISTER, (RECORD,), 50.0, JUDGED))
-    kept = [
-        number for number in range(1_000) if decisions.get((OF, number.to_bytes(32), None), REGISTER, (RECORD,), 0.0)
-    ]
+        cache.keep((of, number.to_bytes(32), None), Remembered(REGISTER, (RECORD,), 50.0, JUDGED))
+    kept = [number for number in range(1_000) if cache.get((OF, number.to_bytes(32), None), REGISTER, (RECORD,), 0.0)]
     assert 50 <= len(kept) <= 100
     assert kept == list(range(1_000 - len(kept), 1_000))
 
 
 def test_decisions_with_many_parties_are_remembered_in_smaller_numbers():
     """Of 1,100 decisions with five other parties the first is forgotten; control: with four, none is."""
-    decisions = RememberedDecisions(60_000)
+    cache = RememberedDecisions(60_000)
     keys = {
         number: [
             (OF, subject.to_bytes(32), tuple(Participant(bytes([each]), local=True) for each in range(number)))
@@ -187,7 +185,7 @@ def test_decisions_with_many_parties_are_remembered_in_smaller_numbers():
     }
     for number in (5, 4):
         for key in keys[number]:
-            decisions.keep(key, Remembered(REGISTER, (), 1.0, JUDGED))
-    assert decisions.get(keys[5][0], REGISTER, (), 0.0) is None
-    assert decisions.get(keys[5][-1], REGISTER, (), 0.0) is not None
-    assert all(decisions.get(key, REGISTER, (), 0.0) is not None for key in keys[4])
+            cache.keep(key, Remembered(REGISTER, (), 1.0, JUDGED))
+    assert cache.get(keys[5][0], REGISTER, (), 0.0) is None
+    assert cache.get(keys[5][-1], REGISTER, (), 0.0) is not None
+    assert all(cache.get(key, REGISTER, (), 0.0) is not None for key in keys[4])

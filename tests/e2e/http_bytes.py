@@ -25,11 +25,9 @@ class Received:
     @property
     def keeps_open(self) -> bool:
         """Of a response: whether the connection may be used again."""
-        connection = self.headers.get("connection", "").lower()
+        header = self.headers.get("connection", "").lower()
         framed = "content-length" in self.headers or "transfer-encoding" in self.headers
-        return framed and (
-            "keep-alive" in connection or ("close" not in connection and self.line.startswith("HTTP/1.1"))
-        )
+        return framed and ("keep-alive" in header or ("close" not in header and self.line.startswith("HTTP/1.1")))
 
 
 def headers_of(head: bytes) -> dict[str, str]:

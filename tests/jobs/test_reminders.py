@@ -73,10 +73,8 @@ def test_whoever_declined_is_not_reminded(due, database):
     body = {**LINK, "consent": declined["consent"], **BY_PERSON}
     assert api.ok("POST", "/v1/consent-links", body)["processings"] == ["ads"]
     with psycopg.connect(database.owner_url) as owner:
-        number = owner.execute(
-            "SELECT count(*) FROM outbox WHERE type = 'fr.sceau.consent.renewal_declined'"
-        ).fetchone()
-    assert number == (1,)
+        rows = owner.execute("SELECT count(*) FROM outbox WHERE type = 'fr.sceau.consent.renewal_declined'").fetchone()
+    assert rows == (1,)
     nothing = api.call("POST", "/v1/renewals/declined", {"subject": subject("bob"), "processing": "ads"})
     assert (nothing.status_code, nothing.json()["type"]) == (409, "urn:sceau:problem:nothing-to-renew")
 
@@ -169,9 +167,5 @@ def test_the_person_sees_when_they_were_asked(asking, holder):
     """The export says for each processing and half-year when, and whether it was their own request."""
     _asked(asking, holder)
     _asked(asking, holder, **BY_PERSON)
-    [solicitation] = asking.ok("POST", "/v1/subjects/exports", {"subject": subject(holder)})["asked"]
-    assert (solicitation["processing"], len(solicitation["asked_at"]), solicitation["person_request"]) == (
-        "ads",
-        2,
-        "ticket-1",
-    )
+    [entry] = asking.ok("POST", "/v1/subjects/exports", {"subject": subject(holder)})["asked"]
+    assert (entry["processing"], len(entry["asked_at"]), entry["person_request"]) == ("ads", 2, "ticket-1")

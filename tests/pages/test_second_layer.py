@@ -81,12 +81,8 @@ def test_what_a_material_version_changed_is_shown(shared):
 def test_only_whole_languages_are_offered(shared):
     """A processing without an English notice has a French page whatever is asked for, and no switch."""
     shared.register("french-mail", notice={"fr": "Avis."})
-    for processings, offered in (
-        (("french-mail",), False),
-        (("stats-mail",), True),
-        (("french-mail", "stats-mail"), False),
-    ):
-        page = Person(shared, link(shared, "polyglot", *processings), "en").open()
+    for names, offered in ((("french-mail",), False), (("stats-mail",), True), (("french-mail", "stats-mail"), False)):
+        page = Person(shared, link(shared, "polyglot", *names), "en").open()
         assert ('<html lang="en">' in page.html) is offered
         assert ("languages" in page.html) is offered
     person = Person(shared, link(shared, "answering", "french-mail"), "en")

@@ -103,8 +103,7 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
         "processing_suspended": 4,
     }
     alter(
-        database,
-        every(lambda it: it.facts.shape.reason == "consent_invalid", changes=lambda row: row["changes"] - 1),
+        database, every(lambda it: it.facts.shape.reason == "consent_invalid", changes=lambda row: row["changes"] - 1)
     )
     status, output = replayed(log)
     assert (status, output.count("DIFFERENT: ")) == (1, 2), output

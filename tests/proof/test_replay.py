@@ -468,8 +468,7 @@ def test_who_was_looked_at_is_sealed(log):
     assert sealed
     assert not any(each.encode() in blob for blob in sealed for each in ids)
     alter(
-        log.database,
-        every(lambda it: it.facts.relied is not None, relied=lambda row: (row["relied"] or b"") + b"\0"),
+        log.database, every(lambda it: it.facts.relied is not None, relied=lambda row: (row["relied"] or b"") + b"\0")
     )
     status, output = replayed(log)
     assert (status, "who was looked at cannot be opened" in output) == (INCOMPLETE, True)

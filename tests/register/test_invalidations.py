@@ -31,10 +31,8 @@ def api(place):
 
 def state(api, name, identifier):
     """The state of a person's last consent, as lists show it."""
-    consents = api.ok(
-        "POST", "/v1/consents/search", {"subject": {"type": "user", "id": name}, "processing": identifier}
-    )
-    return consents["items"][-1]["state"]
+    page = api.ok("POST", "/v1/consents/search", {"subject": {"type": "user", "id": name}, "processing": identifier})
+    return page["items"][-1]["state"]
 
 
 def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):

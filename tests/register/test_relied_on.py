@@ -51,12 +51,10 @@ def _decided(database, identifier):
 
 def rows(database):
     """How many rows some tables have, and the last transaction that told of a change, whose rows are trimmed."""
-    statements = [
-        f"SELECT count(*) FROM {table}" for table in ("administrative_act", "processing_invalidation", "outbox")
-    ]
-    statements.append("SELECT coalesce(max(xid::text::bigint), 0) FROM change")
+    sql = [f"SELECT count(*) FROM {table}" for table in ("administrative_act", "processing_invalidation", "outbox")]
+    sql.append("SELECT coalesce(max(xid::text::bigint), 0) FROM change")
     with psycopg.connect(database.owner_url) as connection:
-        *counted, [changed] = [row for each in statements for row in connection.execute(each)]
+        *counted, [changed] = [row for each in sql for row in connection.execute(each)]
     return counted, changed
 
 

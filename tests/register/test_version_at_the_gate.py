@@ -22,11 +22,9 @@ def test_a_version_comes_back_as_it_was(made, words, controllers, data):
     for each in made:
         begins, kept = each.effective_from or AT + timedelta(microseconds=1), each.retention or Retention.parse("PT12H")
         facts = replace(each, effective_from=begins, retention=kept, controllers=frozenset(controllers))
-        particulars = data.draw(
+        more = data.draw(
             st.sampled_from([Particulars(), Particulars(dpia_reference="7", consequences={"fr": "Rien."})])
         )
         contact, reason = data.draw(st.none() | st.text()), data.draw(st.none() | st.text())
-        version = VersionRecord(
-            facts, words, {"fr": "Texte", **words}, AT, contact, tuple(controllers), particulars, reason
-        )
+        version = VersionRecord(facts, words, {"fr": "Texte", **words}, AT, contact, tuple(controllers), more, reason)
         assert version_from_json(json.loads(json.dumps(version_as_json(version)))) == version

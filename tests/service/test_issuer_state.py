@@ -13,12 +13,8 @@ def test_an_issuer_that_is_away_is_a_503(database):
     with issuing() as provider:
         provider.mode = "error"
         with running(database, **provider.settings) as api:
-            question_asked = question("alice", "filter")
-            for method, path, body in (
-                ("GET", "/v1/processings", None),
-                ("POST", FIRST, question_asked),
-                ("POST", FIRST, {}),
-            ):
+            query = question("alice", "filter")
+            for method, path, body in (("GET", "/v1/processings", None), ("POST", FIRST, query), ("POST", FIRST, {})):
                 answer = api.with_key(provider.token()).call(method, path, body)
                 assert answer.status_code == 503
                 assert answer.headers["Retry-After"].isdigit()

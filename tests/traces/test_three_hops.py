@@ -61,13 +61,11 @@ def test_a_withdrawal_is_followed_to_the_webhook(hops):
     send(hops, "/v1/consents", grant("bob", "ads"), {})
     trace, headers = trace_of(3)
     send(hops, "/v1/withdrawals", {"subject": subject("bob"), "processing": "ads"}, headers)
-    deliveries = eventually(
-        lambda: [each for each in hops.webhook.came if trace in each.headers.get("traceparent", "")]
-    )
+    posts = eventually(lambda: [each for each in hops.webhook.came if trace in each.headers.get("traceparent", "")])
     spans = whole(hops, trace, "POST /v1/withdrawals", "database", "confirmation", "webhook")
     (withdrawal,), (delivery,) = spans["POST /v1/withdrawals"], spans["webhook"]
     assert withdrawal.parent == SPAN
-    assert deliveries[0].headers["traceparent"] == f"00-{trace}-{delivery.id}-01"
+    assert posts[0].headers["traceparent"] == f"00-{trace}-{delivery.id}-01"
     assert delivery.attributes == {
         "sceau.event.type": "fr.sceau.consent.withdrawn",
         "sceau.webhook.attempt": 1,

@@ -128,14 +128,11 @@ class Homeserver:
 def homeserver(folder: Path, python: Path, *modules: Mapping[str, Any], **environment: str) -> Iterator[Homeserver]:
     """Synapse in a folder, which is also where Python finds the operator's own code, as long as the block lasts."""
     (port,) = free_ports(1)
-    line, variables = (
-        _configured(folder, python, port, modules),
-        {**os.environ, "PYTHONPATH": str(folder), **environment},
-    )
-    subprocess.run([*line, "--generate-keys"], check=True, capture_output=True, cwd=folder, env=variables)
+    line, env = (_configured(folder, python, port, modules), {**os.environ, "PYTHONPATH": str(folder), **environment})
+    subprocess.run([*line, "--generate-keys"], check=True, capture_output=True, cwd=folder, env=env)
     log = folder / "synapse.log"
     with (
-        program(line, log, port=port, cwd=folder, env=variables) as process,
+        program(line, log, port=port, cwd=folder, env=env) as process,
         httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client,
     ):
         yield Homeserver(client, log, process.pid)
@@ -144,8 +141,8 @@ def homeserver(folder: Path, python: Path, *modules: Mapping[str, Any], **enviro
 def refused_start(folder: Path, python: Path, module: Mapping[str, Any]) -> str:
     """What Synapse says when it does not start with a module so configured."""
     line = _configured(folder, python, 1, [module])
-    variables = {**os.environ, "PYTHONPATH": str(folder)}
-    done = subprocess.run(line, check=False, capture_output=True, text=True, cwd=folder, env=variables)
+    env = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(line, check=False, capture_output=True, text=True, cwd=folder, env=env)
     assert done.returncode != 0
     return done.stdout + done.stderr
 

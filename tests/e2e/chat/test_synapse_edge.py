@@ -87,14 +87,12 @@ def _mute(path: Path) -> Iterator[bytearray]:
     """What greets an edge as Sceau does and leases it an hour, but answers no question; what it heard."""
     heard = bytearray()
     lease = {"kind": "lease", "ahead": 0.0, "end": clock_gettime(CLOCK_BOOTTIME) + 3600}
-    messages = [
-        json.dumps(each).encode() for each in ({"kind": "welcome", "protocol": 1, "most": 100, "ids": 1}, lease)
-    ]
+    sent = [json.dumps(each).encode() for each in ({"kind": "welcome", "protocol": 1, "most": 100, "ids": 1}, lease)]
 
     def serve(listener: socket.socket) -> None:
         connected, _ = listener.accept()
         with connected:
-            for each in messages:
+            for each in sent:
                 connected.sendall(struct.pack(">I", len(each)) + each)
             while data := connected.recv(65536):
                 heard.extend(data)
