@@ -254,7 +254,7 @@ async def post_mailbox(body: Mailbox, caller: Ender, deployment: DeploymentDep, 
 
     async def state(session: WriteSession) -> MailboxBody:
         change = share_mailbox if body.shared else unshare_mailbox
-        stated = await change(session, deployment, caller, body.subject.name())
-        return MailboxBody(shared=body.shared, effective_at=stated.at, ended=list(stated.ended))
+        closure = await change(session, deployment, caller, body.subject.name())
+        return MailboxBody(shared=body.shared, effective_at=closure.effective_at, ended=list(closure.closed))
 
     return await write.perform(caller, 200, state)

@@ -1,6 +1,6 @@
 """Close or erase a user: the next holder of the address starts with nothing; an erased user is not found again."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,37 +48,31 @@ async def close_subject(session: WriteSession, deployment: Deployment, caller: C
     ledger = await open_ledger(session, deployment, subject)
     if ledger.shared:
         session.widen()  # the mailbox is no longer shared either: it may be given consents from now on
-    closed = await close_ledger(session, caller, ledger)
-    detail = {"ended": len(closed.ended)}
-    await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=closed.ledger.ref), detail)
-    return closed.closure
+    closure = await close_ledger(session, caller, ledger)
+    detail = {"ended": len(closure.closed)}
+    await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=ledger.ref), detail)
+    return closure
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedLedger:
-    """A ledger that ends with a closure, and the consents that ended with it."""
+async def close_ledger(session: WriteSession, caller: Caller, ledger: OpenLedger, *, erased: bool = False) -> Closure:
+    """Append a closure to an open ledger, notify receivers, and make the person's names lead nowhere.
 
-    ledger: OpenLedger
-    ended: Sequence[ConsentRow]
-
-    @property
-    def closure(self) -> Closure:
-        """The closure, as the answer to its caller."""
-        event = self.ledger.entries[-1].event
-        return Closure(event.id, tuple(row.id for row in self.ended), event.collected_at)
-
-
-async def close_ledger(session: WriteSession, caller: Caller, ledger: OpenLedger) -> ClosedLedger:
-    """Append a closure to an open ledger, notify receivers, and make the person's names lead nowhere."""
-    ledger, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
-    at = ledger.entries[-1].event.collected_at
+    `erased`: an erasure follows the closure, and receivers are notified of it alone: it says more. The names are left
+    to `forget_people`.
+    """
+    at = ledger.after_everything
+    closed, ended = await _append_for_all(session, caller, ledger, EventKind.CLOSED)
+    if erased:
+        await _append_for_all(session, caller, closed, EventKind.ERASED)
+    else:
+        await end_account(session, ledger.ref, at)
+    told = EventKind.ERASED if erased else EventKind.CLOSED
     for row in ended:
-        await tell(session, ledger.ref, EventKind.CLOSED, at, consent=row.id, processing=row.processing)
-    await end_account(session, ledger.ref, at)
-    return ClosedLedger(ledger, ended)
+        await tell(session, ledger.ref, told, at, consent=row.id, processing=row.processing)
+    return Closure(closed.entries[-1].event.id, tuple(row.id for row in ended), at)
 
 
-async def append_for_all(
+async def _append_for_all(
     session: WriteSession, caller: Caller, ledger: OpenLedger, kind: EventKind
 ) -> tuple[OpenLedger, list[ConsentRow]]:
     """Append an event about every processing of the subject; return the ledger after it and the consents it ended."""
@@ -112,12 +106,13 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
     for locator in found_by:  # also where this repeats an erasure that may not have been confirmed
         session.change(ChangeKind.SUBJECT, locator)
     if live is not None:
-        closure = await _close(session, deployment, caller, subject)
+        closure = await close_ledger(session, caller, await open_ledger(session, deployment, subject), erased=True)
+        about, ended = Target(subject_ref=live), len(closure.closed)
     else:  # the act is about somebody only if a closed account was left to be erased
         left = [ref for ref in sorted(refs) if await names_of(session, ref)]
-        about = Target(subject_ref=left[0] if left else None)
-        await record_act(session, ActKind.SUBJECT_ERASED, caller.id, about, {"ended": 0})
         closure = Closure(None, (), await session.now())
+        about, ended = Target(subject_ref=left[0] if left else None), 0
+    await record_act(session, ActKind.SUBJECT_ERASED, caller.id, about, {"ended": ended})
     # The answer is kept as one about the account that was open, if any: nothing leads to an earlier one.
     session.committing.subjects.intersection_update({live} if live is not None else ())
     await forget_people(session, refs, found_by, await session.now())
@@ -154,17 +149,3 @@ async def _hold_all(session: WriteSession, locators: Collection[bytes]) -> froze
                 if await every_ref(session, locators) != refs:
                     raise MovedError
                 return refs
-
-
-async def _close(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:
-    """Append the closure and the erasure, and notify receivers of the erasure alone: it says more."""
-    ledger = await open_ledger(session, deployment, subject)
-    at = ledger.after_everything
-    ledger, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
-    closure = ledger.entries[-1].event
-    await append_for_all(session, caller, ledger, EventKind.ERASED)
-    for row in ended:
-        await tell(session, ledger.ref, EventKind.ERASED, at, consent=row.id, processing=row.processing)
-    detail = {"ended": len(ended)}
-    await record_act(session, ActKind.SUBJECT_ERASED, caller.id, Target(subject_ref=ledger.ref), detail)
-    return Closure(closure.id, tuple(row.id for row in ended), closure.collected_at)

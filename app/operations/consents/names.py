@@ -9,7 +9,6 @@ from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
-from app.core.fold import ConsentRow
 from app.core.names import (
     MOST_NAMES,
     NOES,
@@ -24,7 +23,7 @@ from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.identifiers import KeptName, forget_name, keep_name, keep_names_of, names_of
 from app.ledger.locators import begin_account, lead_names_to, take_name
 from app.ledger.projection import LedgerEntry, age_alone, collection_of
-from app.operations.consents.close_subject import ClosedLedger, close_ledger
+from app.operations.consents.close_subject import Closure, close_ledger
 from app.operations.consents.ledgers import (
     OpenLedger,
     OpenLedgers,
@@ -89,12 +88,15 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
         keep_name(session, stated)
     else:
         await keep_names_of(session, mine.ref, stated)
-    ended = list((await _end(session, caller, mine, theirs)).ended) if not account.new else []
+    ended: list[UUID] = []
+    if not account.new:
+        ended += (await close_ledger(session, caller, mine)).closed
+        await lead_names_to(session, theirs.ref, names_of=mine.ref, at=mine.now)
     ended += await _carry_over(session, deployment, caller, stated, mine, theirs)
     session.note("other", {"what": "another name was linked", "about": f"subject_ref {theirs.ref.hex()}"})
     detail = {"basis": by.value, "ended": len(ended)}
     await record_act(session, ActKind.SUBJECTS_LINKED, caller.id, Target(subject_ref=theirs.ref), detail)
-    return StatedName(stated.id, by, stated.kept_at, tuple(row.id for row in ended), closed=not account.new)
+    return StatedName(stated.id, by, stated.kept_at, tuple(ended), closed=not account.new)
 
 
 async def _as_it_stands(session: WriteSession, opened: OpenLedgers, one: SubjectName, other: SubjectName) -> StatedName:
@@ -106,13 +108,6 @@ async def _as_it_stands(session: WriteSession, opened: OpenLedgers, one: Subject
     raise AssertionError  # pragma: no cover - a statement is kept of every name but the first
 
 
-async def _end(session: WriteSession, caller: Caller, mine: OpenLedger, theirs: OpenLedger) -> ClosedLedger:
-    """Close one account, and make its names lead to another person's."""
-    closed = await close_ledger(session, caller, mine)
-    await lead_names_to(session, theirs.ref, names_of=mine.ref, at=mine.now)
-    return closed
-
-
 async def _carry_over(  # noqa: PLR0917 - what is said of two people
     session: WriteSession,
     deployment: Deployment,
@@ -120,7 +115,7 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
     stated: KeptName,
     mine: OpenLedger,
     theirs: OpenLedger,
-) -> list[ConsentRow]:
+) -> list[UUID]:
     """Record in a person's ledger what was said under a name that is theirs now, as if it had been said there.
 
     Every no and every statement of age is carried over, at its own date and weight. A consent that names this very
@@ -147,7 +142,7 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
     for row in ended:
         # Dated now: the receivers that must erase what was derived hear of it only now.
         await tell(session, theirs.ref, EventKind.WITHDRAWN, mine.now, consent=row.id, processing=row.processing)
-    return ended
+    return [row.id for row in ended]
 
 
 def _carried(caller: Caller, stated: KeptName, entry: LedgerEntry, after: OpenLedger) -> LedgerEntry:
@@ -222,17 +217,7 @@ async def _forget_in_memory(session: WriteSession, *ledgers: OpenLedger) -> None
             session.change(ChangeKind.SUBJECT, locator)
 
 
-@dataclass(frozen=True, slots=True)
-class StatedSharing:
-    """The instant since when it stands, and the consents that ended by it."""
-
-    at: datetime
-    ended: tuple[UUID, ...] = ()
-
-
-async def share_mailbox(
-    session: WriteSession, deployment: Deployment, caller: Caller, mailbox: SubjectName
-) -> StatedSharing:
+async def share_mailbox(session: WriteSession, deployment: Deployment, caller: Caller, mailbox: SubjectName) -> Closure:
     """Close the account that the id has, with all of its names, and begin one that takes no consent.
 
     Stating it again returns what stands.
@@ -247,20 +232,19 @@ async def share_mailbox(
     for locator in ledger.locators:  # also where it stands already: the first attempt may not have been confirmed
         session.change(ChangeKind.SUBJECT, locator)
     if ledger.shared:
-        return StatedSharing((await names_of(session, ledger.ref))[0].kept_at)
-    closed = None if is_new else await close_ledger(session, caller, ledger)
-    at = ledger.now if closed is None else closed.closure.effective_at
+        return Closure(None, (), (await names_of(session, ledger.ref))[0].kept_at)
+    closure = Closure(None, (), ledger.now) if is_new else await close_ledger(session, caller, ledger)
     account = new_account(deployment, mailbox, shared=True)
-    write_account(session, deployment, mailbox, account, at)
+    write_account(session, deployment, mailbox, account, closure.effective_at)
     session.note("other", {"what": "a mailbox was said to be shared", "about": f"subject_ref {ledger.ref.hex()}"})
-    ended = () if closed is None else closed.closure.closed
-    await record_act(session, ActKind.MAILBOX_SHARED, caller.id, Target(subject_ref=account.ref), {"ended": len(ended)})
-    return StatedSharing(at, ended)
+    detail = {"ended": len(closure.closed)}
+    await record_act(session, ActKind.MAILBOX_SHARED, caller.id, Target(subject_ref=account.ref), detail)
+    return closure
 
 
 async def unshare_mailbox(
     session: WriteSession, deployment: Deployment, caller: Caller, mailbox: SubjectName
-) -> StatedSharing:
+) -> Closure:
     """State that a mailbox is one person's: its account is closed, so that the person starts without any decision.
 
     Raises:
@@ -272,6 +256,6 @@ async def unshare_mailbox(
     ledger = opened.of(mailbox)
     if not ledger.shared:
         raise NotFoundError("Nothing says that this mailbox is shared.")
-    closed = await close_ledger(session, caller, ledger)
+    closure = await close_ledger(session, caller, ledger)
     await record_act(session, ActKind.MAILBOX_UNSHARED, caller.id, Target(subject_ref=ledger.ref))
-    return StatedSharing(closed.closure.effective_at)
+    return replace(closure, closed=())  # a shared mailbox has had no consent, but perhaps a refusal
