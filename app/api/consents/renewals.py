@@ -18,7 +18,6 @@ from app.core.consent import State
 from app.core.renewal import FlagKind
 from app.db.session import WriteSession
 from app.operations.consents.sweep_renewals import (
-    DeclinedRenewal,
     ListedRenewal,
     decline_renewal,
     list_renewals,
@@ -137,12 +136,11 @@ async def post_declined(body: NewDecline, caller: Writer, deployment: Deployment
     """
     caller.require_processing(body.processing)
     evidence = body.model_dump(mode="json", include={"method", "language"}, exclude_none=True)
-    declined = DeclinedRenewal(body.subject.name(), body.processing, evidence)
+    subject = body.subject.name()
 
     async def decline(session: WriteSession) -> DeclineBody:
-        recorded = await decline_renewal(session, deployment, caller, declined)
-        event = recorded.entry.event
-        return DeclineBody(id=event.id, consent=recorded.consent, effective_at=event.collected_at)
+        entry, consent = await decline_renewal(session, deployment, caller, subject, body.processing, evidence=evidence)
+        return DeclineBody(id=entry.event.id, consent=consent, effective_at=entry.event.collected_at)
 
     return await write.perform(caller, 201, decline)
 

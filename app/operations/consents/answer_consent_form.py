@@ -22,10 +22,10 @@ from app.core.errors import (
 from app.db.session import WriteSession
 from app.ledger.identifiers import load_name
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
-from app.operations.consents.ledgers import OpenLedgers, open_ledgers
+from app.operations.consents.ledgers import open_ledgers
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link, shown_digest
-from app.operations.consents.recorder import Collected, PresentedPage, Withdrawal, record
-from app.operations.consents.sweep_renewals import DeclinedRenewal, decline_renewal
+from app.operations.consents.recorder import Collected, PresentedPage, Said, Withdrawal, record
+from app.operations.consents.sweep_renewals import decline_renewal
 from app.operations.service.deployment import Deployment, SubjectName
 from app.telemetry.metrics import build
 
@@ -51,6 +51,11 @@ class Pressed:
 
     press: Press
     answering_as: AnsweringAs | None = None
+
+    @property
+    def act(self) -> Act:
+        """What the button does to each processing that it is about."""
+        return _ALL.get(self.press) or Act(self.press.value)
 
 
 PageAsShown = Callable[[OpenedLink, ShownProcessing, str], str]
@@ -115,8 +120,7 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     opened = await open_consent_link(session, deployment, form.token_sha256)
     if len(form.nonce) != _NONCE_BYTES or not hmac.compare_digest(form.seal(deployment), seal):
         raise FormNotOursError
-    press = pressed.press
-    act = _ALL.get(press) or Act(press.value)
+    press, act = pressed.press, pressed.act
     pressed_before = await claim_form(session, form.token_sha256, form.nonce, press.value, opened.now)
     may_withdraw = act is Act.WITHDRAW and any(form.processing in {"", item.id} for item in opened.offering(act))
     if press.value in pressed_before and not may_withdraw:
@@ -128,19 +132,23 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     sent = await count_forms(session, form.token_sha256, since=opened.now - _HOUR)
     if act is not Act.WITHDRAW and sent > FORMS_AN_HOUR:
         raise TooManyFormsError
-    items = _meant(opened, form, press)
+    items = _meant(opened, form, pressed)
     _check_quality(link, pressed)
     for item in items:
-        await _record(session, deployment, opened, ledgers, _Said(subject, form, item, act, page, pressed.answering_as))
+        if act is Act.DECLINE:
+            evidence = {"method": "web_form", "link": str(link.id)}
+            await decline_renewal(session, deployment, opened.caller, subject, item.id, evidence=evidence)
+        else:
+            decision = _decision(opened, form, item, pressed, page)
+            await record(session, deployment, opened.caller, decision, ledgers)
     return True
 
 
-def _meant(opened: OpenedLink, form: ConsentForm, press: Press) -> Sequence[ShownProcessing]:
+def _meant(opened: OpenedLink, form: ConsentForm, pressed: Pressed) -> Sequence[ShownProcessing]:
     """Return the processings that a button is about, if it is still there and shows what it showed."""
-    of_all = press in _ALL
+    of_all, act = pressed.press in _ALL, pressed.act
     if of_all is not (form.processing == ""):
         raise FormNotOursError
-    act = _ALL[press] if of_all else Act(press.value)
     if opened.under_15 and act is not Act.WITHDRAW:
         raise JointConsentNeededError
     items = opened.offering(act) if of_all else [item for item in opened.items if item.id == form.processing]
@@ -168,30 +176,13 @@ async def _subject(session: WriteSession, deployment: Deployment, link: ConsentL
     return SubjectName(name.type, deployment.vault.open(name.sealed))
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What one press says about one processing of a person, and how its page looked."""
-
-    subject: SubjectName
-    form: ConsentForm
-    item: ShownProcessing
-    act: Act
-    page: PageAsShown
-    answering_as: AnsweringAs | None
-
-
-async def _record(
-    session: WriteSession, deployment: Deployment, opened: OpenedLink, ledgers: OpenLedgers, answer: _Said
-) -> None:
-    link, item = opened.link, answer.item
-    if answer.act is Act.WITHDRAW:
-        withdrawal = Withdrawal(answer.subject, item.id, method="web_form", link=link.id)
-        await record(session, deployment, opened.caller, withdrawal, ledgers)
-        return
-    if answer.act is Act.DECLINE:
-        declined = DeclinedRenewal(answer.subject, item.id, {"method": "web_form", "link": str(link.id)})
-        await decline_renewal(session, deployment, opened.caller, declined)
-        return
+def _decision(
+    opened: OpenedLink, form: ConsentForm, item: ShownProcessing, pressed: Pressed, page: PageAsShown
+) -> Said:
+    """Return what one press says about one processing of a person, with how its page looked."""
+    link, language = opened.link, form.language
+    if pressed.act is Act.WITHDRAW:
+        return Withdrawal(opened.name, item.id, method="web_form", link=link.id)
     capacity = {"given_by": (link.given_by or GivenBy.SELF).value}
     if link.kind is LinkKind.JOINT:
         capacity["age_band"] = AgeBand.UNDER_15.value
@@ -199,15 +190,10 @@ async def _record(
         capacity["age_band"] = opened.age_band.value
     if link.parent_ref is not None and link.parent_checked_how is not None:
         capacity |= {"parent_ref": link.parent_ref.hex(), "parent_checked_how": link.parent_checked_how}
-    await record(session, deployment, opened.caller, _collected(opened, answer, capacity), ledgers)
-
-
-def _collected(opened: OpenedLink, answer: _Said, capacity: dict[str, str]) -> Collected:
-    link, item, language = opened.link, answer.item, answer.form.language
     return Collected(
-        subject=answer.subject,
+        subject=opened.name,
         processing=item.id,
-        kind=EventKind.GRANTED if answer.act is Act.ACCEPT else EventKind.REFUSED,
+        kind=EventKind.GRANTED if pressed.act is Act.ACCEPT else EventKind.REFUSED,
         evidence={
             "method": "web_form",
             "positive_act": "button_clicked",
@@ -219,10 +205,10 @@ def _collected(opened: OpenedLink, answer: _Said, capacity: dict[str, str]) -> C
             "authentication": link.authentication.value,
             "link": str(link.id),
             "build": " ".join(build()),
-            **({"answering_as": answer.answering_as.value} if answer.answering_as is not None else {}),
+            **({"answering_as": pressed.answering_as.value} if pressed.answering_as is not None else {}),
         },
         capacity=capacity,
         version=item.version,
         territory=link.territory,
-        presented=PresentedPage(item.text(language).plain, answer.page(opened, item, language)),
+        presented=PresentedPage(item.text(language).plain, page(opened, item, language)),
     )

@@ -56,27 +56,27 @@ from app.register.records import (
 from app.register.store import hold_processing, load_processings
 
 
-@dataclass(frozen=True, slots=True)
-class DeclinedRenewal:
-    """Whose consent to which processing is not to be renewed, and how that was said (`method`, `link`)."""
-
-    subject: SubjectName
-    processing: str
-    evidence: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedDecline:
-    """The entry of the ledger, and the consent that it is about."""
-
-    entry: LedgerEntry
-    consent: UUID
-
-
 async def decline_renewal(
-    session: WriteSession, deployment: Deployment, caller: Caller, declined: DeclinedRenewal
-) -> RecordedDecline:
+    session: WriteSession,
+    deployment: Deployment,
+    caller: Caller,
+    subject: SubjectName,
+    processing: str,
+    *,
+    evidence: Mapping[str, Any],
+) -> tuple[LedgerEntry, UUID]:
     """Append the wish not to renew. It decides nothing: the consent permits until it ends, is withdrawn or refused.
+
+    Args:
+        session: the transaction.
+        deployment: whose keys find the person.
+        caller: who states it.
+        subject: the person.
+        processing: the processing whose consent is not to be renewed.
+        evidence: how that was said (`method`, `link`).
+
+    Returns:
+        The entry of the ledger, and the consent that it is about.
 
     Raises:
         NotFoundError: no such processing.
@@ -84,8 +84,8 @@ async def decline_renewal(
         NothingToRenewError: no consent to it holds.
 
     """
-    ledger = await open_ledger(session, deployment, declined.subject, [declined.processing])
-    record = ledger.registered(declined.processing)
+    ledger = await open_ledger(session, deployment, subject, [processing])
+    record = ledger.registered(processing)
     if not record.facts.rests_on_consent:
         raise ConsentNotApplicableError(field="processing")
     standing = standing_now(ledger.events, record, ledger.after_everything, deployment.policy)
@@ -95,7 +95,7 @@ async def decline_renewal(
     event = ConsentEvent(
         id=uuid7(at),
         kind=EventKind.RENEWAL_DECLINED,
-        processing=declined.processing,
+        processing=processing,
         collected_at=at,
         order=ledger.next_order,
         version=consent.version,
@@ -105,11 +105,11 @@ async def decline_renewal(
         event=event,
         recorded_at=at,
         recorded_by=caller.id,
-        evidence={**declined.evidence, "consent": str(consent.id)},
+        evidence={**evidence, "consent": str(consent.id)},
     )
     await append(session, ledger, entry)
-    await tell(session, ledger.ref, EventKind.RENEWAL_DECLINED, at, consent=consent.id, processing=declined.processing)
-    return RecordedDecline(entry, consent.id)
+    await tell(session, ledger.ref, EventKind.RENEWAL_DECLINED, at, consent=consent.id, processing=processing)
+    return entry, consent.id
 
 
 # List what the sweep flagged, each with the state of its consent now.
