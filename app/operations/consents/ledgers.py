@@ -504,14 +504,11 @@ def _within(ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: 
     return CollectionTime(stated, imported=True)
 
 
-def refuse_own_parent(
-    deployment: Deployment, capacity: Mapping[str, Any] | None, own: Collection[str], field: str
-) -> None:
+def refuse_own_parent(parent: str | None, own: Collection[str], field: str) -> None:
     """Refuse a child as its own parent, by any of its names.
 
     Args:
-        deployment: whose keys make a parent's reference.
-        capacity: as received, with the parent's name or reference.
+        parent: the parent's reference (hex), if one is named.
         own: the references that the person's names would have as a parent (hex).
         field: the field at fault.
 
@@ -519,7 +516,7 @@ def refuse_own_parent(
         InvalidEvidenceError: the parent is the person.
 
     """
-    if (without_parent_id(deployment, capacity) or {}).get("parent_ref") in own:
+    if parent in own:
         raise InvalidEvidenceError("This is the person whose consent it is.", field=field)
 
 

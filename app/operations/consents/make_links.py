@@ -1,11 +1,11 @@
 """Make links for a person: to a page that asks for consents, and to a page with everything recorded about them."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from app.audit.trail import ActKind, Target, record_act
@@ -53,6 +53,7 @@ from app.register.records import (
 from app.register.store import load_processings
 
 TOKEN_BYTES: Final = 32
+_NO_ID: Final = UUID(int=0)
 _FIELD: Final = "processings"
 
 
@@ -110,7 +111,7 @@ class MadeLink:
     id: UUID
     processings: tuple[str, ...]
     expires_at: datetime
-    left_out: tuple[LeftOut, ...]
+    left_out: Sequence[LeftOut]
     parent: "MadeLink | None" = None
 
 
@@ -145,69 +146,63 @@ async def create_consent_link(
     for identifier in wanted.processings:
         _check(records.get(identifier), identifier, ledger, wanted)
     _check_age(ledger, wanted)
-    chosen, left_out, expires_at = (
+    chosen = (
         _to_decide(deployment, ledger, records, wanted, solicited)
         if wanted.kind.asks
         else _to_withdraw(deployment, ledger, records, wanted)
     )
-    sides = (GivenBy.SELF, GivenBy.PARENT) if wanted.kind is LinkKind.JOINT else (None,)
-    name = opened.account(wanted.subject).name
-    parent = None
+    link = _link(ledger, opened.account(wanted.subject).name, caller, wanted, chosen)
+    made = await _keep(session, link, chosen.left_out)
     if wanted.parent is not None:
-        named = {"parent": {"type": wanted.parent[0].type, "id": wanted.parent[0].id}}
-        own = await own_references(session, deployment, ledger, wanted.subject)
-        refuse_own_parent(deployment, named, own, "parent")
-        parent = parent_reference(deployment, wanted.parent[0])
-    offer = _Offer(ledger, name, caller, wanted, chosen, expires_at, tuple(left_out), parent)
-    links = [await _make(session, offer, side) for side in sides]
+        parent, checked_how = parent_reference(deployment, wanted.parent[0]), wanted.parent[1]
+        refuse_own_parent(parent.hex(), await own_references(session, deployment, ledger, wanted.subject), "parent")
+        link = replace(link, given_by=GivenBy.PARENT, parent_ref=parent, parent_checked_how=checked_how)
+        made = replace(made, parent=await _keep(session, link))
     if wanted.kind.asks:
-        await count_asked(session, ledger.ref, chosen, ledger.now, wanted.person_request)
+        await count_asked(session, ledger.ref, link.processings, ledger.now, wanted.person_request)
     # A campaign makes a link for every user; what is done by each stands in the ledger, with who made it.
     await record_act(session, ActKind.CONSENT_LINKS_MADE, caller.id, once=f"{ledger.now:%Y-%m-%d}")
-    return replace(links[0], parent=links[1]) if links[1:] else links[0]
+    return made
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """What the links of one request have in common."""
+class _Chosen(NamedTuple):
+    """The processings of a link, those that it leaves out, and until when it asks or withdraws."""
 
-    ledger: OpenLedger
-    name: UUID
-    caller: Caller
-    wanted: WantedLink
-    chosen: tuple[str, ...]
+    processings: tuple[str, ...]
+    left_out: Sequence[LeftOut]
     expires_at: datetime
-    left_out: tuple[LeftOut, ...]
-    parent_ref: bytes | None
 
 
-async def _make(session: WriteSession, offer: _Offer, side: GivenBy | None) -> MadeLink:
-    """Keep one link; for a joint consent, that of one side."""
-    ledger, wanted = offer.ledger, offer.wanted
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    link = ConsentLink(
-        token_sha256=token_digest(token),
-        id=uuid7(ledger.now),
+def _link(ledger: OpenLedger, name: UUID, caller: Caller, wanted: WantedLink, chosen: _Chosen) -> ConsentLink:
+    """Return the link that was asked for, of a joint consent the child's; `_keep` gives it its token and its id."""
+    is_joint = wanted.kind is LinkKind.JOINT
+    return ConsentLink(
+        token_sha256=b"",
+        id=_NO_ID,
         subject_ref=ledger.ref,
-        name=offer.name,
+        name=name,
         kind=wanted.kind,
-        processings=offer.chosen,
+        processings=chosen.processings,
         authentication=wanted.authentication,
         by_person=wanted.by_person,
-        age_band=wanted.age_band if side is None else AgeBand.UNDER_15,
+        age_band=AgeBand.UNDER_15 if is_joint else wanted.age_band,
         created_at=ledger.now,
-        created_by=offer.caller.id,
-        expires_at=offer.expires_at,
+        created_by=caller.id,
+        expires_at=chosen.expires_at,
         ledger_order=ledger.next_order - 1,
         credential=wanted.credential,
         return_to=wanted.return_to,
-        given_by=side,
+        given_by=GivenBy.SELF if is_joint else None,
         territory=wanted.territory,
-        parent_ref=offer.parent_ref if side is GivenBy.PARENT else None,
-        parent_checked_how=wanted.parent[1] if wanted.parent is not None and side is GivenBy.PARENT else None,
     )
+
+
+async def _keep(session: WriteSession, link: ConsentLink, left_out: Sequence[LeftOut] = ()) -> MadeLink:
+    """Keep a link under a new token and a new id."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    link = replace(link, token_sha256=token_digest(token), id=uuid7(link.created_at))
     await add_link(session, link)
-    return MadeLink(token, link.id, offer.chosen, offer.expires_at, offer.left_out)
+    return MadeLink(token, link.id, link.processings, link.expires_at, left_out)
 
 
 def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger, wanted: WantedLink) -> None:
@@ -250,9 +245,6 @@ def _check_age(ledger: OpenLedger, wanted: WantedLink) -> None:
         raise JointConsentNotApplicableError(field="age_band")
 
 
-_Chosen = tuple[tuple[str, ...], list[LeftOut], datetime]
-
-
 def _to_decide(
     deployment: Deployment,
     ledger: OpenLedger,
@@ -288,7 +280,7 @@ def _to_decide(
             f"{', '.join(map(_left_out_text, left_out))}.",
             field=_FIELD,
         )
-    return tuple(chosen), left_out, ledger.now + deployment.link_validity
+    return _Chosen(tuple(chosen), left_out, ledger.now + deployment.link_validity)
 
 
 def _left_out_text(left_out: LeftOut) -> str:
@@ -309,7 +301,7 @@ def _to_withdraw(
     if not ends:
         raise NothingToWithdrawError(field=_FIELD)
     left_out = [LeftOut(each, LeftOutReason.NO_CONSENT) for each in wanted.processings if each not in ends]
-    return tuple(ends), left_out, max(ends.values())
+    return _Chosen(tuple(ends), left_out, max(ends.values()))
 
 
 # Links to the page about everything that is held about a person: an operator makes one, the person opens it.
@@ -339,10 +331,9 @@ async def create_overview_link(
         raise NotFoundError("Nothing is recorded about this user.", field="subject")
     ref, name = ref_and_name
     entries, now = await load_entries(session, ref), await session.now()
-    token = secrets.token_urlsafe(TOKEN_BYTES)
     link = ConsentLink(
-        token_sha256=token_digest(token),
-        id=uuid7(now),
+        token_sha256=b"",
+        id=_NO_ID,
         subject_ref=ref,
         name=name,
         kind=LinkKind.OVERVIEW,
@@ -356,9 +347,8 @@ async def create_overview_link(
         ledger_order=max((entry.event.order for entry in entries), default=0),
         credential=wanted.credential,
     )
-    await add_link(session, link)
     await record_act(session, ActKind.SUBJECT_EXPORTED, caller.id, Target(subject_ref=ref))
-    return MadeLink(token, link.id, (), link.expires_at, ())
+    return await _keep(session, link)
 
 
 # Remove links to the consent page that have ended: expired, with nothing left that they could withdraw or show.

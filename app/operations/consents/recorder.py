@@ -41,6 +41,7 @@ from app.operations.consents.ledgers import (
     time_of_grant,
     time_of_history,
     time_of_narrowing,
+    without_parent_id,
 )
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
 from app.register.records import (
@@ -213,7 +214,8 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
     """
     record = ledger.registered(collected.processing)
     _check_asked(record, collected, ledger)
-    refuse_own_parent(deployment, collected.capacity, known.own_references, "capacity.parent")
+    parent = (without_parent_id(deployment, collected.capacity) or {}).get("parent_ref")
+    refuse_own_parent(parent, known.own_references, "capacity.parent")
     when = _when(ledger, deployment, caller, collected)
     is_grant = collected.kind is EventKind.GRANTED
     if is_grant and record.facts.status_at(when.at) is Status.PROPOSED:
