@@ -126,16 +126,6 @@ def _collection(  # noqa: PLR0917 - the members of a collection: there are few t
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentFilter:
-    """Which consents a list asks for, as far as the table alone can tell; None asks for all."""
-
-    ref: bytes | None = None
-    processings: tuple[str, ...] | None = None
-    decision: EventKind | None = None
-    expires_before: datetime | None = None
-
-
 _PROJECT: Final = Put(
     order=50,
     sql="""
@@ -178,20 +168,24 @@ async def remove_rows(session: WriteSession, ref: bytes, ids: Iterable[UUID]) ->
 
 
 async def list_consents(
-    session: ReadSession, wanted: ConsentFilter, *, after: UUID | None, limit: int
+    session: ReadSession,
+    ref: bytes | None,
+    processings: tuple[str, ...] | None,
+    decision: EventKind | None,
+    *,
+    after: UUID | None,
+    limit: int,
 ) -> list[tuple[bytes, ConsentRow]]:
-    """Return the next consents that match, with their subject_ref, by id (oldest recorded first)."""
+    """Return the next consents of a person, on some processings, granted or refused (each None: all), by id."""
     statement = select(consent).order_by(consent.c.id).limit(limit)
     if after is not None:
         statement = statement.where(consent.c.id > after)
-    if wanted.ref is not None:
-        statement = statement.where(consent.c.subject_ref == wanted.ref)
-    if wanted.processings is not None:
-        statement = statement.where(consent.c.processing.in_(wanted.processings))
-    if wanted.decision is not None:
-        statement = statement.where(consent.c.decision == wanted.decision.value)
-    if wanted.expires_before is not None:
-        statement = statement.where(consent.c.expires_at < wanted.expires_before)
+    if ref is not None:
+        statement = statement.where(consent.c.subject_ref == ref)
+    if processings is not None:
+        statement = statement.where(consent.c.processing.in_(processings))
+    if decision is not None:
+        statement = statement.where(consent.c.decision == decision.value)
     return [(row.subject_ref, record_of(ConsentRow, row)) for row in await session.execute(statement)]
 
 

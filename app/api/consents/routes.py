@@ -375,7 +375,7 @@ async def get_history(identifier: ConsentId, caller: Reader, database: DatabaseD
         history = await consent_history(session, caller, identifier)
     if history is None:
         raise NotFoundError
-    return HistoryBody(items=[event_body(entry) for entry in history.entries])
+    return HistoryBody(items=[event_body(entry) for entry in history])
 
 
 @router.get("/v1/consent-events/{id}", summary="Read one entry of the ledger", responses=problems(_NO_EVENT))

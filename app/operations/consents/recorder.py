@@ -239,13 +239,10 @@ def document_of(collected: Collected) -> bytes | None:
     return bytes.fromhex(str(digest)) if claims else None
 
 
-def view_of(entry: LedgerEntry, standing: Standing) -> ConsentView:
-    """Return the consent that a decision began, as it is at the moment of recording (`standing`)."""
-    event, state = entry.event, standing.state_of(entry.event)
-    if event.kind is not EventKind.GRANTED:
-        return ConsentView(event, entry.subject_ref, state, None)
-    its_defects = defects(standing.grant_of(event), standing.processing, standing.at) if state is State.INVALID else ()
-    return ConsentView(event, entry.subject_ref, state, standing.expiry_of(event), its_defects)
+def view_of(ref: bytes, event: ConsentEvent, standing: Standing) -> ConsentView:
+    """Return the consent that a decision of this person began, as it is at an instant (`standing`)."""
+    expires_at = standing.expiry_of(event) if event.kind is EventKind.GRANTED else None
+    return ConsentView(event, ref, standing.state_of(event), expires_at)
 
 
 def covers(entry: LedgerEntry, replaced: Sequence[ConsentEvent], standing: Standing) -> bool:
@@ -547,7 +544,10 @@ async def record(
     else:
         to_tell = [] if decision.quiet else [(entry.event.id, decision.processing)]
         standing = standing_now(grown.events, grown.registered(decision.processing), grown.now, deployment.policy)
-        done = view_of(entry, standing)
+        done = view_of(ledger.ref, entry.event, standing)
+        if done.state is State.INVALID:
+            lacking = defects(standing.grant_of(entry.event), standing.processing, standing.at)
+            done = replace(done, defects=lacking)
         minor = (decision.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
         ids = {row.id for row in granted}
         replaced = [event for event in grown.events if event.id in ids]

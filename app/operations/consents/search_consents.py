@@ -7,16 +7,16 @@ from uuid import UUID
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
-from app.core.consent import ConsentEvent, EventKind, State
+from app.core.consent import EventKind, State
 from app.core.errors import NotFoundError
-from app.core.fold import CONSENTS, Standing
+from app.core.fold import CONSENTS
 from app.core.period import PeriodPolicy
 from app.db.session import ReadSession, WriteSession
 from app.ledger.identifiers import names_of
 from app.ledger.locators import find_ref
-from app.ledger.projection import ConsentFilter, LedgerEntry, list_consents
+from app.ledger.projection import LedgerEntry, list_consents
 from app.ledger.store import find_entry, load_entries, load_events
-from app.operations.consents.recorder import ConsentView, is_known
+from app.operations.consents.recorder import ConsentView, is_known, view_of
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
 from app.register.records import standing_now
 from app.register.store import load_processings
@@ -79,21 +79,19 @@ async def search_consents(
     A state is computed, never stored: candidates are read in batches until the page is full or `_SCANNED_AT_MOST` were
     read, so a page may hold fewer than `limit` and still have a next one.
     """
-    wanted = await _filter(session, deployment, query)
-    page = await _list(session, deployment, query, wanted, after=after, limit=limit)
-    return replace(page, known=await _is_known(session, wanted.ref, query.processings) if wanted.ref else None)
-
-
-async def _is_known(session: ReadSession, ref: bytes, processings: tuple[str, ...] | None) -> bool:
-    """Return whether the subject has an entry about one of these processings or about all; None asks for any entry."""
-    return is_known((await load_events(session, {ref})).get(ref, ()), processings)
+    ref = await ref_of(session, deployment, query.subject) if query.subject is not None else None
+    page = await _list(session, deployment, query, ref, after=after, limit=limit)
+    if ref is None:
+        return page
+    events = (await load_events(session, {ref})).get(ref, ())
+    return replace(page, known=is_known(events, query.processings))
 
 
 async def _list(
     session: ReadSession,
     deployment: Deployment,
     query: ConsentQuery,
-    wanted: ConsentFilter,
+    ref: bytes | None,
     *,
     after: UUID | None,
     limit: int,
@@ -101,10 +99,11 @@ async def _list(
     """Return the next page, without `known`."""
     items: list[ConsentView] = []
     scanned = 0
+    decision = EventKind.REFUSED if query.state is State.REFUSED else None
     while scanned < _SCANNED_AT_MOST:
         batch = min(_BATCH, limit + 1) if query.state is None and query.expires_before is None else _BATCH
-        candidates = await list_consents(session, wanted, after=after, limit=batch)
-        views = await view_consents(session, deployment.policy, [(ref, row.id) for ref, row in candidates])
+        candidates = await list_consents(session, ref, query.processings, decision, after=after, limit=batch)
+        views = await view_consents(session, deployment.policy, [(whose, row.id) for whose, row in candidates])
         for view in views:
             if len(items) == limit:
                 return ConsentPage(items, items[-1].event.id if items else after)
@@ -139,21 +138,7 @@ async def view_consents(
         (ref, named): standing_now(events[ref], records[named], now, policy)
         for ref, named in {(ref, event.processing or "") for ref, event in shown}
     }
-    return [_view(ref, event, standings[ref, event.processing or ""]) for ref, event in shown]
-
-
-def _view(ref: bytes, event: ConsentEvent, standing: Standing) -> ConsentView:
-    expires_at = standing.expiry_of(event) if event.kind is EventKind.GRANTED else None
-    return ConsentView(event, ref, standing.state_of(event), expires_at)
-
-
-async def _filter(session: ReadSession, deployment: Deployment, query: ConsentQuery) -> ConsentFilter:
-    subject = query.subject
-    return ConsentFilter(
-        ref=await ref_of(session, deployment, subject) if subject is not None else None,
-        processings=query.processings,
-        decision=EventKind.REFUSED if query.state is State.REFUSED else None,
-    )
+    return [view_of(ref, event, standings[ref, event.processing or ""]) for ref, event in shown]
 
 
 def _matches(view: ConsentView, query: ConsentQuery) -> bool:
@@ -163,15 +148,7 @@ def _matches(view: ConsentView, query: ConsentQuery) -> bool:
     return before is None or (view.expires_at is not None and view.expires_at < before)
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentHistory:
-    """The processing that a consent is about, and the entries that concern it, in ledger order."""
-
-    processing: str
-    entries: Sequence[LedgerEntry]
-
-
-async def consent_history(session: WriteSession, caller: Caller, identifier: UUID) -> ConsentHistory | None:
+async def consent_history(session: WriteSession, caller: Caller, identifier: UUID) -> list[LedgerEntry] | None:
     """Return the entries about a consent's subject and processing, in ledger order, and record who looked at them.
 
     None when there is no such consent, or the caller may not see it.
@@ -185,7 +162,7 @@ async def consent_history(session: WriteSession, caller: Caller, identifier: UUI
     entries = await load_entries(session, entry.subject_ref)
     target = Target(TargetKind.CONSENT, str(identifier), entry.subject_ref)
     await record_act(session, ActKind.CONSENT_HISTORY_READ, caller.id, target, {"processing": processing})
-    return ConsentHistory(processing, [each for each in entries if each.event.concerns(processing)])
+    return [each for each in entries if each.event.concerns(processing)]
 
 
 async def read_event(session: WriteSession, caller: Caller, identifier: UUID) -> LedgerEntry | None:
