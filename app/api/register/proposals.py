@@ -14,14 +14,14 @@ from app.api.register.models import Reason, RetentionText
 from app.api.register.views import EpochBody, GateProposalView, ProcessingView, WaitingView, processing_now
 from app.auth.callers import Authenticated, Caller, Scope
 from app.core.errors import CredentialEndedError
-from app.core.register import GateProposal
+from app.core.register import Gated, GateProposal
 from app.db.session import WriteSession
 from app.operations.register.proposals import (
     GateAnswer,
     accept_or_propose_restore,
-    propose_retention,
     rule_on,
 )
+from app.operations.service.gate import propose
 from app.register.gate import list_proposals
 
 router = strict_router("register")
@@ -157,16 +157,17 @@ async def post_proposal(  # noqa: PLR0917 - a body, and the parts that it takes
     if await journal.has_ended(caller.id, shown.credential):  # a backup brought its key back
         raise CredentialEndedError
 
-    async def propose(session: WriteSession) -> WaitingView | EpochBody:
+    async def ask(session: WriteSession) -> WaitingView | EpochBody:
         if body.lost is not None:
             made = await accept_or_propose_restore(session, caller, body.lost, approval, known_epoch=journal.max_epoch)
         else:
             periods = {"consent": body.consent, "refusal": body.refusal}
             wanted = {kind: period for kind, period in periods.items() if period is not None}
-            made = await propose_retention(session, caller, wanted)
+            # Proposed even where one person may sign a retention without.
+            made = await propose(session, caller, Gated.RETENTION, "", wanted)
         return WaitingView.of(made) if isinstance(made, GateProposal) else EpochBody(epoch=made)
 
-    return await write.perform(caller, 201, propose)
+    return await write.perform(caller, 201, ask)
 
 
 @router.post(

@@ -15,14 +15,13 @@ from app.core.consent import EventKind, State
 from app.core.errors import DomainError
 from app.core.register import (
     Gated,
-    GateProposal,
     ImportNotApprovedError,
     ImportOfAnotherError,
     ImportUntilError,
     RegisterApproval,
     RowChangedError,
 )
-from app.db.session import PartRefusedError, WriteSession, uuid7
+from app.db.session import PartRefusedError, WriteSession
 from app.ledger.imports import (
     ImportSource,
     RowHashes,
@@ -34,7 +33,7 @@ from app.ledger.imports import (
 from app.operations.consents.ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.recorder import Collected, ConsentView, Withdrawal, named_in, record, record_import
 from app.operations.service.deployment import Deployment
-from app.operations.service.gate import how_many_decide, pass_gate
+from app.operations.service.gate import how_many_decide, propose
 from app.register.gate import load_approved
 
 _AT_A_STRETCH: Final = 10
@@ -94,10 +93,9 @@ async def propose_import(session: WriteSession, caller: Caller, import_: Import,
     source = await hold_source(session, import_.source, caller.id, import_.grants_expected, import_.until)
     if source.made_by != caller.id:
         raise ImportOfAnotherError(field="import")
-    now, grants = await session.now(), source.grants + sum(map(_is_grant, rows))
+    grants = source.grants + sum(map(_is_grant, rows))
     approvable = _approvable(replace(source, expected=max(source.expected, grants)))
-    wanted = GateProposal(uuid7(now), Gated.IMPORT, import_.source, approvable, now, caller.id)
-    await pass_gate(session, caller, import_.approval, wanted)
+    await propose(session, caller, Gated.IMPORT, import_.source, approvable)
 
 
 def _approvable(source: ImportSource) -> dict[str, Any]:

@@ -413,9 +413,7 @@ async def change_status(
     if before is Status.PROPOSED and status is not Status.RETIRED:
         raise ProcessingNotApprovedError
     if status is Status.ACTIVE and record.facts.rests_on_consent:
-        now = await session.now()
-        wanted = GateProposal(uuid7(now), Gated.RESUMPTION, identifier, {}, now, caller.id)
-        waits = await pass_gate(session, caller, approval, wanted)
+        waits = await pass_gate(session, caller, approval, Gated.RESUMPTION, identifier, {})
         if waits is not None:
             return waits
         session.widen()

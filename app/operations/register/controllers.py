@@ -17,7 +17,7 @@ from app.core.register import (
     ProposalPendingError,
     RegisterApproval,
 )
-from app.db.session import WriteSession, uuid7
+from app.db.session import WriteSession
 from app.operations.register.add_version import append_approved
 from app.operations.service.gate import pass_gate
 from app.register.gate import load_proposals
@@ -89,8 +89,7 @@ async def state_controller(
     if draft.version(last.number, last.recorded_at) == last:
         return record
     if _is_gated(record, draft) or await _names_what_was_struck(session, known_by.id):
-        wanted = GateProposal(uuid7(now), Gated.CONTROLLER_VERSION, known_by.id, asdict(draft), now, caller.id)
-        waits = await pass_gate(session, caller, approval, wanted)
+        waits = await pass_gate(session, caller, approval, Gated.CONTROLLER_VERSION, known_by.id, asdict(draft))
         if waits is not None:
             return waits
     return await put_controller_version(session, caller, record, draft, same_legal_person=same_legal_person)

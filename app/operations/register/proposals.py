@@ -1,6 +1,5 @@
 """Approve or reject what another person proposed; what was approved takes effect with the answer."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, StatusChange
 from app.core.register import Gated, GateProposal, NotProposedError, RegisterApproval, Ruling
-from app.db.session import ChangeKind, WriteSession, uuid7
+from app.db.session import ChangeKind, WriteSession
 from app.journal.store import NewEpoch
 from app.operations.register.add_version import append_approved, resume
 from app.operations.register.controllers import approve_controller_version
@@ -129,20 +128,6 @@ async def _keep(
     return await read_names(session, replace(entry, proposals=ruled))
 
 
-async def propose_retention(session: WriteSession, caller: Caller, periods: Mapping[str, str]) -> GateProposal:
-    """Keep the periods (ISO 8601, by kind of ledger) as a proposal, even where one person may sign without one.
-
-    Raises:
-        PersonsOnlyError, NoSecondPersonError: it could never be approved.
-        ProposalPendingError: other periods wait.
-
-    """
-    now = await session.now()
-    wanted = GateProposal(uuid7(now), Gated.RETENTION, "", dict(periods), now, caller.id)
-    waits = await pass_gate(session, caller, RegisterApproval.TWO, wanted)
-    return wanted if waits is None else waits
-
-
 async def accept_or_propose_restore(
     session: WriteSession, caller: Caller, lost: str, approval: RegisterApproval, *, known_epoch: int
 ) -> GateProposal | int:
@@ -160,9 +145,7 @@ async def accept_or_propose_restore(
         ProposalPendingError: another acceptance waits.
 
     """
-    now = await session.now()
-    wanted = GateProposal(uuid7(now), Gated.RESTORE, "", {"lost": lost}, now, caller.id)
-    waits = await pass_gate(session, caller, approval, wanted)
+    waits = await pass_gate(session, caller, approval, Gated.RESTORE, "", {"lost": lost})
     return waits or await accept_restore(session, NewEpoch(lost, by=caller.id), known=known_epoch)
 
 

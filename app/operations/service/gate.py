@@ -6,8 +6,9 @@ account, and an account at each issuer. The key that bootstraps a deployment mak
 proposes and approves nothing.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
 from itertools import product
+from typing import Any
 from uuid import UUID
 
 from app.auth.callers import Caller, CallerKind, Identity, Scope
@@ -23,7 +24,7 @@ from app.core.register import (
     ProposalPendingError,
     RegisterApproval,
 )
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, uuid7
 from app.ledger.identifiers import load_check
 from app.register.gate import add_proposal, load_waiting
 
@@ -103,16 +104,23 @@ async def how_many_decide(session: ReadSession, setting: RegisterApproval) -> Re
     return setting
 
 
-async def pass_gate(
-    session: WriteSession, caller: Caller, approval: RegisterApproval, wanted: GateProposal
+async def pass_gate(  # noqa: PLR0917 - an act, who wants it, and how many decide
+    session: WriteSession,
+    caller: Caller,
+    approval: RegisterApproval,
+    kind: Gated,
+    target: str,
+    wanted: Mapping[str, Any],
 ) -> GateProposal | None:
-    """Let an act pass, or keep it as a proposal: all that may permit more goes through here.
+    """Let an act pass, or propose it: all that may permit more goes through here.
 
     Args:
         session: the transaction.
         caller: the caller that wants it.
         approval: how many people this process is set to ask for.
-        wanted: the act; repeated while it waits, it gets the proposal that stands.
+        kind: what kind of act it is.
+        target: the thing that it is about.
+        wanted: the act.
 
     Returns:
         None where it may take effect now, else the proposal that waits.
@@ -124,16 +132,29 @@ async def pass_gate(
     """
     if await how_many_decide(session, approval) is RegisterApproval.ONE:
         return None
-    scope = Scope.DEPLOYMENT_RECOVER if wanted.kind is Gated.RESTORE else Scope.REGISTER_APPROVE
-    await check_proposer(session, caller, scope)
+    return await propose(session, caller, kind, target, wanted)
+
+
+async def propose(
+    session: WriteSession, caller: Caller, kind: Gated, target: str, wanted: Mapping[str, Any]
+) -> GateProposal:
+    """Keep an act as a proposal; repeated while it waits, it gets the proposal that stands.
+
+    Raises:
+        PersonsOnlyError, NoSecondPersonError: the proposal could never be approved.
+        ProposalPendingError: another act on the same thing waits.
+
+    """
+    await check_proposer(session, caller, Scope.DEPLOYMENT_RECOVER if kind is Gated.RESTORE else Scope.REGISTER_APPROVE)
     waiting = await load_waiting(session)
-    stands = next((each for each in waiting if (each.kind, each.target) == (wanted.kind, wanted.target)), None)
+    stands = next((each for each in waiting if (each.kind, each.target) == (kind, target)), None)
     if stands is not None:
-        if stands.wanted != wanted.wanted:
+        if stands.wanted != wanted:
             raise ProposalPendingError
         return stands
     if len(waiting) >= MOST_WAITING:
         raise ProposalPendingError("Too many proposals wait: have some of them answered first.")
-    made = replace(wanted, by=caller.id)
+    now = await session.now()
+    made = GateProposal(uuid7(now), kind, target, wanted, now, caller.id)
     await add_proposal(session, made)
     return made
