@@ -20,11 +20,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.core.errors import NotFoundError
 from app.core.register import Gated, GateProposal, Ruling
 from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
 from app.register.records import Proposal, Registered
-from app.register.store import load_processings, name_controllers, version_from_json
+from app.register.store import load_processings, lock_processing, name_controllers, version_from_json
 from app.register.tables import one_of
 
 gate_proposal = Table(
@@ -150,3 +151,16 @@ async def read_names(session: ReadSession, registered: Registered) -> Registered
     also = [controller for proposal in registered.proposals for controller in proposal.version.controllers]
     named = await name_controllers(session, {registered.record.id: registered.record}, also)
     return Registered(named[registered.record.id], registered.proposals)
+
+
+async def hold_registered(session: WriteSession, identifier: str) -> Registered:
+    """Return an entry, locked against other writers until the transaction ends, with its controllers as registered.
+
+    Raises:
+        NotFoundError: no such processing.
+
+    """
+    record = await lock_processing(session, identifier)
+    if record is None:
+        raise NotFoundError
+    return Registered(record, (await load_proposals(session, [identifier]))[identifier])

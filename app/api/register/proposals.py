@@ -11,7 +11,7 @@ from app.api.http.security import Needs, as_shown, everywhere, problems, strict_
 from app.api.http.services import DatabaseDep, JournalDep, PseudonymsDep, RegisterApprovalDep, WriteDep
 from app.api.http.wire import ProcessingId, WireModel, at_fault, examples
 from app.api.register.models import Reason, RetentionText
-from app.api.register.views import EpochBody, GateProposalView, ProcessingView, WaitingView, processing_now
+from app.api.register.views import EpochBody, GateProposalView, ProcessingView, WaitingView, processing_view
 from app.auth.callers import Authenticated, Caller, Scope
 from app.core.errors import CredentialEndedError
 from app.core.register import Gated, GateProposal
@@ -202,6 +202,6 @@ async def post_ruling(
         made = await rule_on(session, caller, body.about, body.ruling(), known_epoch=journal.max_epoch)
         if isinstance(made, GateProposal):
             return GateProposalView.of(made)
-        return processing_now(made, await session.now())
+        return processing_view(made, await session.now())
 
     return await write.perform(caller, 201, rule)

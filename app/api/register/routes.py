@@ -15,7 +15,6 @@ from app.api.register.views import (
     VersionsPage,
     WaitingView,
     previewed,
-    processing_now,
     processing_view,
     versions_view,
 )
@@ -83,7 +82,7 @@ async def get_processings(caller: Reader, database: DatabaseDep) -> ProcessingsP
         register = await read_register(session)
         now = await session.now()
     shown = [entry for identifier, entry in register.items() if caller.may_ask_about(identifier)]
-    return ProcessingsPage(items=[processing_now(entry, now) for entry in shown])
+    return ProcessingsPage(items=[processing_view(entry, now) for entry in shown])
 
 
 @router.get("/v1/processings/{id}", summary="Read one processing", responses=problems(_UNKNOWN))
@@ -93,7 +92,7 @@ async def get_processing(
     """One processing with its present version and status."""
     async with database.read() as session:
         entry = await _read(session, caller, identifier)
-        return processing_now(entry, await session.now())
+        return processing_view(entry, await session.now())
 
 
 @router.get(
@@ -146,7 +145,7 @@ async def post_version(
             material=body.material,
             effective_from=body.effective_from,
         )
-        return processing_now(entry, await session.now())
+        return processing_view(entry, await session.now())
 
     caller.require_processing(identifier)
     return await write.perform(caller, 201, add)
@@ -176,7 +175,7 @@ async def patch_processing(
 
     async def change(session: WriteSession) -> ProcessingView | WaitingView:
         made = await change_status(session, caller, identifier, body.status, approval)
-        return WaitingView.of(made) if isinstance(made, GateProposal) else processing_now(made, await session.now())
+        return WaitingView.of(made) if isinstance(made, GateProposal) else processing_view(made, await session.now())
 
     caller.require_processing(identifier)
     return await write.perform(caller, 200, change)

@@ -223,9 +223,10 @@ def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: P
     )
 
 
-def processing_view(entry: Registered, at: datetime) -> ProcessingView:
-    """The wire form of a processing at an instant."""
+def processing_view(entry: Registered, now: datetime) -> ProcessingView:
+    """The wire form of a processing as it stands now."""
     record, facts = entry.record, entry.record.facts
+    at = present(now, {}, record)
     current = facts.version_at(at)
     shown = record.version(current.number) if current is not None else None
     paragraph = "L32-3 III" if facts.is_exempt else "L32-3 IV" if facts.rests_on_consent else None
@@ -243,11 +244,6 @@ def processing_view(entry: Registered, at: datetime) -> ProcessingView:
         proposed_version=entry.waiting.version.facts.number if entry.waiting is not None else None,
         status_changes=[StatusView.of(each) for each in record.status_changes],
     )
-
-
-def processing_now(entry: Registered, now: datetime) -> ProcessingView:
-    """The wire form of a processing as it stands."""
-    return processing_view(entry, present(now, {}, entry.record))
 
 
 def previewed(text: ConsentText) -> PreviewedText:

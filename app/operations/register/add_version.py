@@ -34,7 +34,7 @@ from app.core.register import (
 )
 from app.db.session import ChangeKind, ReadSession, WriteSession, uuid7
 from app.operations.service.gate import check_proposer, how_many_decide, pass_gate
-from app.register.gate import add_proposal, load_proposals, read_names
+from app.register.gate import add_proposal, hold_registered, read_names, read_register
 from app.register.records import (
     ControllerRecord,
     ControllerVersion,
@@ -51,8 +51,6 @@ from app.register.store import (
     add_processing,
     add_status_change,
     load_controllers,
-    load_processings,
-    lock_processing,
     version_as_json,
 )
 from app.register.store import add_version as append_version
@@ -150,13 +148,11 @@ async def resolve_controllers(
 
     """
     controllers = await find_controllers(session, draft)
-    return tuple([each or await _new_controller(session, caller, draft.controller or "") for each in controllers])
+    return tuple([each or await _new_controller(session, caller, draft) for each in controllers])
 
 
-async def _new_controller(session: WriteSession, caller: Caller, legal_name: str) -> ControllerRecord:
-    now = await session.now()
-    first = ControllerVersion(1, legal_name, now)
-    record = ControllerRecord(id_of_name(legal_name), ControllerKind.OTHER, None, now, (first,))
+async def _new_controller(session: WriteSession, caller: Caller, draft: VersionDraft) -> ControllerRecord:
+    record = _unknown(draft, await session.now())
     await add_controller(session, record, by=caller.id)  # on the trail it is part of the act that names it
     return record
 
@@ -221,11 +217,8 @@ async def add_version(
             texts change.
 
     """
-    record = await lock_processing(session, identifier)
-    if record is None:
-        raise NotFoundError
-    now = await session.now()
-    entry = Registered(record, (await load_proposals(session, [identifier]))[identifier])
+    entry = await hold_registered(session, identifier)
+    record, now = entry.record, await session.now()
     _check(entry, draft, now)
     begins = _begins(effective_from, now)
     controllers = await resolve_controllers(session, caller, draft)
@@ -352,11 +345,10 @@ async def preview_version(
         DomainError: as `add_version` does, except about the caller and the second person.
 
     """
-    record = (await load_processings(session, [identifier])).get(identifier)
-    if record is None:
+    entry = (await read_register(session, [identifier])).get(identifier)
+    if entry is None:
         raise NotFoundError
-    now = await session.now()
-    entry = Registered(record, (await load_proposals(session, [identifier]))[identifier])
+    record, now = entry.record, await session.now()
     _check(entry, draft, now)
     controllers = [each or _unknown(draft, now) for each in await find_controllers(session, draft)]
     version = draft.version(
@@ -400,14 +392,15 @@ async def change_status(
         PersonsOnlyError, NoSecondPersonError: that it resumes could never be approved.
 
     """
-    record = await _hold(session, identifier)
+    entry = await hold_registered(session, identifier)
+    record = entry.record
     last = record.status_changes[-1] if record.status_changes else None
     before = last.status if last is not None else Status.ACTIVE
     session.change(ChangeKind.PROCESSING, identifier.encode())
     if status is not Status.ACTIVE:
         session.narrow()
     if before is status:
-        return await _with_names(session, record)
+        return await read_names(session, entry)
     if before is Status.RETIRED:
         raise ProcessingRetiredError
     if before is Status.PROPOSED and status is not Status.RETIRED:
@@ -417,7 +410,7 @@ async def change_status(
         if waits is not None:
             return waits
         session.widen()
-    return await _change(session, caller, record, status)
+    return await _change(session, caller, entry, status)
 
 
 async def resume(session: WriteSession, caller: Caller, identifier: str) -> None:
@@ -428,30 +421,21 @@ async def resume(session: WriteSession, caller: Caller, identifier: str) -> None
         NotProposedError: it is not suspended any more.
 
     """
-    record = await _hold(session, identifier)
-    if not record.status_changes or record.status_changes[-1].status is not Status.SUSPENDED:
+    entry = await hold_registered(session, identifier)
+    changes = entry.record.status_changes
+    if not changes or changes[-1].status is not Status.SUSPENDED:
         raise NotProposedError
     session.widen()
     session.change(ChangeKind.PROCESSING, identifier.encode())
-    await _change(session, caller, record, Status.ACTIVE)
+    await _change(session, caller, entry, Status.ACTIVE)
 
 
-async def _hold(session: WriteSession, identifier: str) -> ProcessingRecord:
-    record = await lock_processing(session, identifier)
-    if record is None:
-        raise NotFoundError
-    return record
-
-
-async def _change(session: WriteSession, caller: Caller, record: ProcessingRecord, status: Status) -> Registered:
+async def _change(session: WriteSession, caller: Caller, entry: Registered, status: Status) -> Registered:
+    record = entry.record
     change = StatusChange(record.next_instant(await session.now()), status)
     await add_status_change(session, record.id, change, by=caller.id)
     await record_act(session, _ACTS[status], caller.id, Target(TargetKind.PROCESSING, record.id))
-    return await _with_names(session, replace(record, changes=(*record.changes, change)))
-
-
-async def _with_names(session: WriteSession, record: ProcessingRecord) -> Registered:
-    return await read_names(session, Registered(record, (await load_proposals(session, [record.id]))[record.id]))
+    return await read_names(session, replace(entry, record=replace(record, changes=(*record.changes, change))))
 
 
 # Show the text that a processing would ask consent with; nothing is recorded.

@@ -20,9 +20,9 @@ from app.core.register import (
 from app.db.session import WriteSession
 from app.operations.register.add_version import append_approved
 from app.operations.service.gate import pass_gate
-from app.register.gate import load_proposals
-from app.register.records import ControllerRecord, ControllerVersion, Registered
-from app.register.store import add_controller, load_processings, lock_controller, lock_processing
+from app.register.gate import hold_registered
+from app.register.records import ControllerRecord, ControllerVersion
+from app.register.store import add_controller, load_processings, lock_controller
 from app.register.store import add_controller_version as append_version
 
 
@@ -47,15 +47,7 @@ class ControllerDraft:
 
     def version(self, number: int, recorded_at: datetime) -> ControllerVersion:
         """Return this draft as a numbered version."""
-        return ControllerVersion(
-            number=number,
-            legal_name=self.legal_name,
-            recorded_at=recorded_at,
-            postal_address=self.postal_address,
-            contact=self.contact,
-            data_protection_officer=self.data_protection_officer,
-            country=self.country,
-        )
+        return ControllerVersion(number=number, recorded_at=recorded_at, **asdict(self))
 
 
 # Another name may be another company. So a new legal name, address or country waits for a second person, and where no
@@ -173,15 +165,14 @@ async def _ask_anew(session: WriteSession, caller: Caller, controller: Controlle
     come is overtaken, with the consents that were given ahead to it.
     """
     for identifier in await load_processings(session):
-        record = await lock_processing(session, identifier)
-        now = await session.now()
-        if record is None or record.facts.status_at(now) is Status.RETIRED:
+        entry = await hold_registered(session, identifier)
+        record, now = entry.record, await session.now()
+        if record.facts.status_at(now) is Status.RETIRED:
             continue
         current = record.facts.version_at(now)
         number = current.number if current is not None else 0
         if not any(controller.id in each.controllers for each in record.versions if each.facts.number >= number):
             continue
-        entry = Registered(record, (await load_proposals(session, [identifier]))[identifier])
         if entry.waiting is not None:
             raise ProposalPendingError
         previous = record.version(number) or record.versions[-1]

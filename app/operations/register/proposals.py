@@ -14,9 +14,9 @@ from app.operations.register.add_version import append_approved, resume
 from app.operations.register.controllers import approve_controller_version
 from app.operations.service.check_deployment import accept_restore
 from app.operations.service.gate import check_person, check_second_person, pass_gate
-from app.register.gate import add_ruling, hold_proposal, load_proposal, load_proposals, read_names
+from app.register.gate import add_ruling, hold_proposal, hold_registered, load_proposal, read_names
 from app.register.records import ProcessingRecord, Proposal, Registered
-from app.register.store import add_status_change, lock_processing
+from app.register.store import add_status_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ async def _rule_on_version(
 
     A new processing is retired if its first version is rejected.
     """
-    record, entry, proposal = await _find(session, *about)
+    entry, proposal = await _find(session, *about)
+    record = entry.record
     if answer.approved:
         await check_second_person(session, caller, proposal.by)
     else:
@@ -93,19 +94,16 @@ async def _rule_on_version(
     return await _keep(session, caller, replace(entry, record=record), proposal, ruling)
 
 
-async def _find(session: WriteSession, identifier: str, number: int) -> tuple[ProcessingRecord, Registered, Proposal]:
-    record = await lock_processing(session, identifier)
-    if record is None:
-        raise NotFoundError
-    entry = Registered(record, (await load_proposals(session, [identifier]))[identifier])
-    waiting = entry.waiting
+async def _find(session: WriteSession, identifier: str, number: int) -> tuple[Registered, Proposal]:
+    entry = await hold_registered(session, identifier)
+    waiting, changes = entry.waiting, entry.record.status_changes
     if waiting is None or waiting.version.facts.number != number:
         if number > entry.last_number:
             raise NotFoundError("There is no such version.", field="version")
         raise NotProposedError(field="version")
-    if record.status_changes and record.status_changes[-1].status is Status.RETIRED:
+    if changes and changes[-1].status is Status.RETIRED:
         raise ProcessingRetiredError
-    return record, entry, waiting
+    return entry, waiting
 
 
 async def _change_status(
