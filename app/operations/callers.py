@@ -78,7 +78,7 @@ async def create_key(session: WriteSession, by: Authenticated | None, wanted: Ne
 
     """
     maker = await hold_maker(session, by, wanted)
-    return await _add(session, wanted, new_key(), maker)
+    return await _add_with_key(session, wanted, new_key(), maker)
 
 
 async def hold_maker(session: WriteSession, by: Authenticated | None, wanted: NewCaller) -> Caller | None:
@@ -99,7 +99,7 @@ async def create_first_key(session: WriteSession, key: str) -> Caller | None:
     """Make the first, all-scopes caller of an empty database from SCEAU_BOOTSTRAP_KEY; None if it has a caller."""
     if not await is_empty(session):
         return None
-    return (await _add(session, NewCaller("bootstrap", frozenset(Scope)), key, None)).caller
+    return (await _add_with_key(session, NewCaller("bootstrap", frozenset(Scope)), key, None)).caller
 
 
 async def give_key(
@@ -118,36 +118,47 @@ async def give_key(
     return MadeKey(to, made, key)
 
 
-async def _add(session: WriteSession, wanted: NewCaller, key: str, by: Caller | None) -> MadeKey:
+async def _add_with_key(session: WriteSession, wanted: NewCaller, key: str, by: Caller | None) -> MadeKey:
+    caller = await _add(session, wanted, by)
+    made_by, expires_at = caller.created_by, wanted.expires_at
+    return await give_key(session, caller, key, at=caller.created_at, by=made_by, expires_at=expires_at)
+
+
+async def _add(
+    session: WriteSession,
+    wanted: NewCaller,
+    by: Caller | None,
+    identity: Identity | None = None,
+    ref: bytes | None = None,
+) -> Caller:
+    """Add a caller, and put into the trail what it may do and whether a key or the tokens of an identity identify it.
+
+    Raises:
+        IdentityTakenError: another caller in force has that identity (`ref` is its keyed reference).
+
+    """
     now = await session.now()
-    maker = by.id if by is not None else None
     caller = Caller(
         id=uuid7(now),
         name=wanted.name,
         scopes=wanted.scopes,
         processings=wanted.processings,
         created_at=now,
-        created_by=maker,
+        created_by=by.id if by is not None else None,
         kind=wanted.kind,
+        identity=identity,
     )
-    await add_caller(session, caller)
-    made = await give_key(session, caller, key, at=now, by=maker, expires_at=wanted.expires_at)
-    await tell_of_caller(session, caller, known_by="key", expires_at=wanted.expires_at)
-    return made
-
-
-async def tell_of_caller(
-    session: WriteSession, made: Caller, *, known_by: str, expires_at: datetime | None = None
-) -> None:
-    """Put into the trail that a caller was made: what it may do, and whether a key or tokens identify it."""
+    if not await add_caller(session, caller, ref):
+        raise IdentityTakenError(field="identity.subject")
     detail: dict[str, Detail] = {
-        "known_by": known_by,
-        "kind": made.kind.value,
-        "scopes": sorted(made.scopes),
-        "processings": sorted(made.processings) if made.processings is not None else None,
-        "expires_at": expires_at.isoformat() if expires_at is not None else None,
+        "known_by": "key" if identity is None else "token",
+        "kind": caller.kind.value,
+        "scopes": sorted(caller.scopes),
+        "processings": sorted(caller.processings) if caller.processings is not None else None,
+        "expires_at": wanted.expires_at.isoformat() if wanted.expires_at is not None else None,
     }
-    await record_act(session, ActKind.CALLER_MADE, made.created_by, Target(TargetKind.CALLER, str(made.id)), detail)
+    await record_act(session, ActKind.CALLER_MADE, caller.created_by, Target(TargetKind.CALLER, str(caller.id)), detail)
+    return caller
 
 
 async def register_identity(
@@ -172,21 +183,7 @@ async def register_identity(
     maker = await hold_maker(session, by, wanted)
     if check is None or identity.issuer not in check.issuers:
         raise UnknownIssuerError(field="identity.issuer")
-    now = await session.now()
-    caller = Caller(
-        id=uuid7(now),
-        name=wanted.name,
-        scopes=wanted.scopes,
-        processings=wanted.processings,
-        created_at=now,
-        created_by=maker.id if maker is not None else None,
-        kind=wanted.kind,
-        identity=identity,
-    )
-    if not await add_caller(session, caller, check.ref(identity.issuer, identity.subject)):
-        raise IdentityTakenError(field="identity.subject")
-    await tell_of_caller(session, caller, known_by="token")
-    return caller
+    return await _add(session, wanted, maker, identity, check.ref(identity.issuer, identity.subject))
 
 
 LONGEST_OVERLAP: Final = timedelta(days=30)
