@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -143,18 +143,7 @@ class Caller:
         """Return the same caller with those of its scopes that are named; None names all."""
         return self if scopes is None else replace(self, scopes=self.scopes & scopes)
 
-    def require(self, scope: Scope) -> None:
-        """Refuse unless this caller has the scope.
-
-        Raises:
-            ScopeMissingError: it does not.
-
-        """
-        if scope not in self.scopes:
-            message = f"This needs the scope {scope.value}, which the caller does not have."
-            raise ScopeMissingError(message)
-
-    def require_one_of(self, scopes: Collection[Scope]) -> None:
+    def require(self, *scopes: Scope) -> None:
         """Refuse unless this caller has one of the scopes; if none is named, none is needed.
 
         Raises:

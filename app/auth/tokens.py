@@ -123,10 +123,7 @@ def verify_token(token: UnverifiedToken, keys: "Sequence[SigningKey]", rules: To
         BadTokenError: none of them did, or what it says is not enough, not for here, or not for now.
 
     """
-    signed_by = next((key for key in keys if _signed(token, key)), None)
-    if signed_by is None:
-        raise BadTokenError("signature")
-    claims = token.claims
+    signed_by, claims = _signer(token, keys), token.claims
     if not _is_for_access(token.kind, claims):
         raise BadTokenError("type")
     if "cnf" in claims:  # bound to a key that the client would have to prove (RFC 7800): no bearer token
@@ -165,10 +162,8 @@ def verify_id_token(
         BadTokenError: none of the keys signed it, or it is not for this client, this sign-in or this time.
 
     """
-    signed_by = next((key for key in keys if _signed(token, key)), None)
-    if signed_by is None:
-        raise BadTokenError("signature")
-    claims, audiences = token.claims, _listed(token.claims.get("aud"))
+    signed_by, claims = _signer(token, keys), token.claims
+    audiences = _listed(claims.get("aud"))
     if rules.audience not in audiences or (claims.get("azp", rules.audience) != rules.audience):
         raise BadTokenError("audience")
     if len(audiences) > 1 and "azp" not in claims:
@@ -180,10 +175,13 @@ def verify_id_token(
     return Token(rules.ref(token.issuer, claims["sub"]), rules.audience, None, until, signed_by.thumbprint)
 
 
-def _signed(token: UnverifiedToken, key: "SigningKey") -> bool:
+def _signer(token: UnverifiedToken, keys: "Sequence[SigningKey]") -> "SigningKey":
     from app.auth.key_sets import is_signed_by  # noqa: PLC0415 - most deployments take no tokens
 
-    return is_signed_by(token.text, token.algorithm, key.key)
+    for key in keys:
+        if is_signed_by(token.text, token.algorithm, key.key):
+            return key
+    raise BadTokenError("signature")
 
 
 def _is_for_access(kind: str, claims: Mapping[str, Any]) -> bool:

@@ -53,7 +53,7 @@ class Needs:
     """A dependency that gives the caller if it has one of some scopes, and refuses the request otherwise (401, 403)."""
 
     def __init__(self, *scopes: Scope, counted: bool = True) -> None:
-        """Keep the scopes for the check and for the documentation. One of them is enough.
+        """Keep the scopes for the check and for the documentation. One of them is enough; without any, so is any key.
 
         `counted`: whether rate limits count the route. The first scope says among which requests.
         """
@@ -80,7 +80,7 @@ class Needs:
         request.state.authenticated, request.state.presented = authenticated, presented
         request.state.caller = str(authenticated.caller.id)
         charge(request, services.limits, self.counted, authenticated.caller)
-        authenticated.caller.require_one_of(self._named)
+        authenticated.caller.require(*self._named)
         return authenticated.caller
 
 
@@ -98,12 +98,8 @@ class NeedsRemembered(Needs):
             return await super().__call__(request, credentials)
         request.state.presented, request.state.caller = presented, str(caller.id)
         charge(request, services.limits, self.counted, caller)
-        caller.require_one_of(self._named)
+        caller.require(*self._named)
         return caller
-
-
-class AnyCaller(Needs):
-    """A dependency that gives the caller, whatever its scopes."""
 
 
 def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:

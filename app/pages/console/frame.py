@@ -58,7 +58,7 @@ class Room(StrEnum):
 
         """
         for scopes in _NEEDS[self]:
-            caller.require_one_of(scopes)
+            caller.require(*scopes)
         if self in _WHOLE:
             caller.require_processing(None)
 
