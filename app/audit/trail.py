@@ -293,6 +293,19 @@ async def search_trail(session: ReadSession, query: TrailQuery, *, before: UUID 
     return [Entry(**{name: getattr(row, name) for name in _COLUMNS}) for row in rows]
 
 
+_PAGE: Final = 500
+
+
+async def every_act(session: ReadSession, query: TrailQuery) -> list[Entry]:
+    """Return all entries that match, oldest first."""
+    acts: list[Entry] = []
+    before = None
+    while page := await search_trail(session, query, before=before, limit=_PAGE):
+        acts += page
+        before = page[-1].id
+    return acts[::-1]
+
+
 # A caller that is refused an administrative act is recorded once an hour for each caller, route and problem. Only
 # callers with a key in force come this far, so no stranger can write here, and a caller that keeps trying does not fill
 # an append-only table. The metrics count every refusal.

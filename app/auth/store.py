@@ -238,6 +238,12 @@ async def load_caller(session: ReadSession, identifier: UUID) -> Caller | None:
     return None if row is None else caller_of(row)
 
 
+async def names_of_callers(session: ReadSession, identifiers: Collection[UUID]) -> dict[UUID, str]:
+    """Return the names of these callers; for one that no longer exists, its id."""
+    rows = await session.execute(select(caller.c.id, caller.c.name).where(caller.c.id.in_(identifiers)))
+    return {each: str(each) for each in identifiers} | {row.id: row.name for row in rows}
+
+
 async def hold_callers(session: WriteSession, identifiers: Collection[UUID]) -> Mapping[UUID, Caller]:
     """Return those of these callers that exist, locked with their keys until the transaction ends.
 

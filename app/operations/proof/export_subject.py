@@ -4,16 +4,16 @@ Since the account began: what an earlier holder of the same id did is not theirs
 ISO/IEC TS 27560 has them, in DPV terms (`app.operations.proof.receipts`).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from app.audit.log_reading import DecisionsOfADay, decisions_about
-from app.audit.trail import ActKind, Entry, Target, TrailQuery, record_act, search_trail
+from app.audit.trail import ActKind, Target, TrailQuery, every_act, record_act
 from app.auth.callers import Caller
-from app.auth.store import load_caller
+from app.auth.store import names_of_callers
 from app.core.errors import NotFoundError
 from app.core.fold import CONSENTS
 from app.db.database import BusyError, Database
@@ -29,7 +29,6 @@ from app.operations.service.deployment import Deployment, SubjectName, parent_re
 from app.register.records import CONTEXT
 from app.register.store import load_processings
 
-_PAGE: Final = 500
 _BESIDE: Final = {
     "asked": solicitations_of,
     "renewal_flags": flags_of,
@@ -187,15 +186,11 @@ async def _texts(session: ReadSession, entries: Iterable[LedgerEntry]) -> dict[s
 
 async def _who_looked(session: ReadSession, ref: bytes) -> list[Mapping[str, Any]]:
     """Return the administrative acts about the person, oldest first, each with the name of the caller that did it."""
-    acts: list[Entry] = []
-    query, before = TrailQuery(target=Target(subject_ref=ref)), None
-    while page := await search_trail(session, query, before=before, limit=_PAGE):
-        acts += page
-        before = page[-1].id
-    names = await _names(session, {act.caller for act in acts if act.caller is not None})
+    acts = await every_act(session, TrailQuery(target=Target(subject_ref=ref)))
+    names = await names_of_callers(session, {act.caller for act in acts if act.caller is not None})
     return [
         {"at": _text(act.at), "act": act.act, "by": names[act.caller] if act.caller is not None else act.way}
-        for act in reversed(acts)
+        for act in acts
     ]
 
 
@@ -204,7 +199,7 @@ async def _beside(session: ReadSession, vault: Vault, ref: bytes | None) -> dict
     if ref is None:
         return {name: [] for name in ("names", "consent_links", *_BESIDE)}
     links = await links_of(session, ref)
-    names = await _names(session, {each["created_by"] for each in links})
+    names = await names_of_callers(session, {each["created_by"] for each in links})
     members: dict[str, Any] = {
         "consent_links": [_row({**each, "created_by": names[each["created_by"]]}) for each in links]
     }
@@ -237,15 +232,6 @@ async def _names_of_processings(session: ReadSession, export: Mapping[str, Any])
     named = {each.get("processing") for name in lists for each in export[name]}
     records = await load_processings(session, sorted(named - {None}))
     return {identifier: dict(record.versions[-1].name) for identifier, record in records.items()}
-
-
-async def _names(session: ReadSession, callers: Collection[UUID]) -> dict[UUID, str]:
-    """Return the names of callers; for a caller that no longer exists, its id."""
-    names: dict[UUID, str] = {}
-    for identifier in callers:
-        caller = await load_caller(session, identifier)
-        names[identifier] = caller.name if caller is not None else str(identifier)
-    return names
 
 
 def _text(at: datetime) -> str:

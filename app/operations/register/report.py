@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from io import StringIO
 from typing import Any, Final
-from uuid import UUID
 
 from app.audit.log_reading import AnswerCount, answers_between
 from app.audit.store import count_dropped
-from app.audit.trail import ActKind, Entry, TrailQuery, search_trail
-from app.auth.store import load_caller
+from app.audit.trail import ActKind, TrailQuery, every_act
+from app.auth.store import names_of_callers
 from app.core.article import PARIS
 from app.core.period import Retention
 from app.core.processing import Status
@@ -223,7 +222,6 @@ ACTS: Final = (
 )
 """The acts that are listed one by one, except those on people, which are counted."""
 _ON_PEOPLE: Final = frozenset({ActKind.SUBJECT_ERASED.value, ActKind.SUBJECT_EXPORTED.value})
-_PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +279,8 @@ async def report_period(
 ) -> PeriodReport:
     """Read everything else that a report of a period says; it goes through the period's events and logged decisions."""
     now = await session.now()
-    acts = await _acts(session, since, until)
-    names = {each: await _name(session, each) for each in {act.caller for act in acts if act.caller is not None}}
+    acts = await every_act(session, TrailQuery(acts=ACTS, since=since, until=until))
+    names = await names_of_callers(session, {act.caller for act in acts if act.caller is not None})
     head = await latest_checkpoint(session)
     begun = [each for each in await list_sources(session) if since <= each.begun_at < until]
     return PeriodReport(
@@ -347,21 +345,6 @@ async def _processings(session: ReadSession, now: datetime) -> list[ReportedProc
             )
         )
     return sorted(reported, key=lambda each: each.id)
-
-
-async def _acts(session: ReadSession, since: datetime, until: datetime) -> list[Entry]:
-    """Return the acts of the period, oldest first."""
-    acts: list[Entry] = []
-    query, before = TrailQuery(acts=ACTS, since=since, until=until), None
-    while page := await search_trail(session, query, before=before, limit=_PAGE):
-        acts += page
-        before = page[-1].id
-    return acts[::-1]
-
-
-async def _name(session: ReadSession, caller: UUID) -> str:
-    loaded = await load_caller(session, caller)
-    return loaded.name if loaded is not None else str(caller)
 
 
 # Read the register as the record of processing activities (GDPR art. 30).
