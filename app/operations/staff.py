@@ -31,7 +31,6 @@ from app.core.staff import (
     rotated_by_other,
     standing,
 )
-from app.core.staff import rotated_by_other as is_rotated_by_other
 from app.db.session import ReadSession, WriteSession, uuid7
 from app.ledger.identifiers import SealedId, Vault, VaultError
 from app.staff import (
@@ -117,7 +116,7 @@ async def acknowledge_notice(
     if lacking(notice.texts):
         raise NoticeUnfinishedError
     now = await session.now()
-    return await _record(session, _Signed(who.id, shown, way, now), now, by=who.id)
+    return await _record(session, who.id, shown, way, now, now, who.id)
 
 
 async def record_paper(
@@ -147,37 +146,30 @@ async def record_paper(
         message = "Signed after the version was published, and not in the future."
         raise CollectionTimeError(message, field="acknowledged_at")
     read = Shown(notice.number, shown.language, notice.texts[shown.language].sha256)
-    return await _record(session, _Signed(member, read, AcknowledgementMethod.PAPER, at), now, by=by.id)
+    return await _record(session, member, read, AcknowledgementMethod.PAPER, at, now, by.id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Signed:
-    member: UUID
-    shown: Shown
-    way: AcknowledgementMethod
-    at: datetime
-
-
-async def _record(session: WriteSession, signed: _Signed, now: datetime, *, by: UUID) -> MarkedAcknowledgement:
-    await ensure_member(session, signed.member)
-    shown = signed.shown
+async def _record(  # noqa: PLR0917 - what one member signed
+    session: WriteSession, member: UUID, shown: Shown, way: AcknowledgementMethod, at: datetime, now: datetime, by: UUID
+) -> MarkedAcknowledgement:
+    await ensure_member(session, member)
     new = Acknowledgement(
         id=uuid7(now),
-        member=signed.member,
+        member=member,
         notice=shown.notice,
         language=shown.language,
         text_sha256=shown.text_sha256,
-        way=signed.way,
-        acknowledged_at=signed.at,
+        way=way,
+        acknowledged_at=at,
         recorded_at=now,
         recorded_by=by,
     )
     await add_acknowledgement(session, new)
-    of_member = await load_acknowledgements(session, signed.member)
-    kept = next(each for each in of_member if each.notice == shown.notice and each.way.is_own is signed.way.is_own)
+    of_member = await load_acknowledgements(session, member)
+    kept = next(each for each in of_member if each.notice == shown.notice and each.way.is_own is way.is_own)
     if kept == new:
-        detail: dict[str, Detail] = {"notice": shown.notice, "language": shown.language, "way": signed.way.value}
-        target = Target(TargetKind.STAFF_MEMBER, str(signed.member))
+        detail: dict[str, Detail] = {"notice": shown.notice, "language": shown.language, "way": way.value}
+        target = Target(TargetKind.STAFF_MEMBER, str(member))
         await record_act(session, ActKind.STAFF_ACKNOWLEDGED, by, target, detail)
     [marked] = await tell_acknowledgements(session, [kept])
     return marked
@@ -297,7 +289,7 @@ async def tell_acknowledgements(session: ReadSession, rows: Sequence[Acknowledge
     keys = await keys_made(session, {each.member for each in rows})
     return [
         MarkedAcknowledgement(
-            each, each.way.is_own and is_rotated_by_other(each.member, keys[each.member], each.acknowledged_at)
+            each, each.way.is_own and rotated_by_other(each.member, keys[each.member], each.acknowledged_at)
         )
         for each in rows
     ]
