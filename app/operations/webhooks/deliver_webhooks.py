@@ -1,5 +1,6 @@
 """Deliver what is due to every receiver: in order for each subject, a few at a time for each endpoint, at least once.
 
+Deliveries go by the database's own clock (`instant`), even where decisions go by another.
 Each endpoint has its task: a receiver that is slow, or that never answers, holds up only itself.
 """
 
@@ -95,7 +96,7 @@ async def deliver_webhooks(courier: Courier, serving: dict[UUID, asyncio.Task[No
     for endpoint in [each for each, task in serving.items() if task.done()]:
         _report(serving.pop(endpoint))
     async with courier.database.read() as session:
-        due = await endpoints_with_work(session, now=await _now(session))
+        due = await endpoints_with_work(session, now=await session.instant())
     for endpoint in due:
         if endpoint not in serving:
             serving[endpoint] = asyncio.create_task(serve_endpoint(courier, endpoint, until))
@@ -138,7 +139,7 @@ async def _take(courier: Courier, identifier: UUID, limit: int) -> list[_Message
     if limit <= 0:
         return []
     async with courier.database.write() as session:
-        now = await _now(session)
+        now = await session.instant()
         # Read before the claim: the endpoint that wants what is sent is the one, in the same state, that it goes to.
         endpoint = await load_endpoint(session, identifier)
         if endpoint is None:
@@ -164,7 +165,7 @@ async def _drop(courier: Courier, identifier: UUID) -> None:
     """Drop what the endpoint no longer wants: it was narrowed, and had more waiting than the change dropped."""
     async with courier.database.write() as session:
         if await load_endpoint(session, identifier, hold=True) is not None:
-            await drop_unwanted(session, identifier, now=await _now(session))
+            await drop_unwanted(session, identifier, now=await session.instant())
 
 
 async def _body(session: ReadSession, courier: Courier, endpoint: Endpoint, claim: Claim) -> bytes:
@@ -208,7 +209,7 @@ async def _record(
     session: WriteSession, courier: Courier, claim: Claim, attempt: Attempt, outcome: SendOutcome
 ) -> None:
     """Record an attempt. The endpoint's row is held first, as by every writer that then touches its deliveries."""
-    now = await _now(session)
+    now = await session.instant()
     gone = outcome.status == _HTTP_GONE
     if gone and await disable_webhook(session, claim.endpoint, GONE, now):
         log.warning("endpoint disabled: it answered 410", endpoint=str(claim.endpoint))
@@ -237,11 +238,6 @@ def _report(task: asyncio.Task[None]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, DatabaseUnavailableError):
         log.error("an endpoint could not be served", cause=type(error).__name__)  # its words may hold an address
-
-
-async def _now(session: ReadSession) -> datetime:
-    """Return the time of the database's own clock, which deliveries go by even if decisions go by another."""
-    return await session.instant()
 
 
 # Dispatch and deliver, again and again, for a while: what a background job does with the outbox.
@@ -335,7 +331,6 @@ async def _dispatch_batch(session: WriteSession, batch: int) -> int:
 
 DROPPED: Final = "dropped"
 _TRIMMED_AT_ONCE: Final = 2_000
-trimming_log = structlog.get_logger("sceau.webhooks")
 
 
 @dataclass(slots=True)
@@ -370,5 +365,5 @@ async def trim_events(database: Database, retention: timedelta) -> Trim:
         for (_, status), number in trimmed.lost.items():
             trim.lost[status] += number
     if trim.lost:
-        trimming_log.warning("deliveries were dropped undelivered: their events were too old", **trim.lost)
+        log.warning("deliveries were dropped undelivered: their events were too old", **trim.lost)
     return trim
