@@ -5,13 +5,13 @@ Behind a proxy all requests come from the proxy. A proxy that SCEAU_TRUSTED_PROX
 """
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Final
 
 from starlette.types import Scope
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+from app.events.addresses import Address, Network, literal
+
 Proxies = Sequence[Network]
 
 _ONE_SITE: Final = 64
@@ -45,10 +45,7 @@ def _forwarded(scope: Scope) -> list[str]:
 
 
 def _address(text: str) -> Address | None:
-    try:
-        address = ip_address(text.strip())
-    except ValueError:
-        return None
+    address = literal(text.strip())
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
 

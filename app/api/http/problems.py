@@ -31,7 +31,6 @@ from app.db.database import (
     RestoredBehindError,
     ServerRefusesError,
 )
-from app.db.session import ServerRefusal
 from app.ledger.locators import KeyNotInUseError
 
 _ADMINISTRATIVE: Final = ("/v1/", "/console")
@@ -175,20 +174,13 @@ def unauthorized(*, presented: bool) -> Response:
     return problem(401, "unauthorized", "The key or token is not in force.", headers={"WWW-Authenticate": challenge})
 
 
-def unavailable(detail: str = "The database cannot be reached; nothing was recorded. Try again.") -> Response:
+def unavailable(
+    detail: str = "The database cannot be reached; nothing was recorded. Try again.",
+    slug: str = "evidence-unavailable",
+    seconds: int = RETRY_AFTER_SECONDS,
+) -> Response:
     """503, with when to try again."""
-    return problem(503, "evidence-unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
-def server_refuses(why: ServerRefusal) -> Response:
-    """503 with its own type if PostgreSQL answered that it cannot do this now: the operator has to act."""
-    detail = f"{SERVER_REFUSES} {why}. Nothing was recorded. Try again."
-    return problem(503, "database-refuses", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
-def outcome_unknown() -> Response:
-    """503 for a write whose COMMIT was not answered, or that may not have reached a standby."""
-    return problem(503, "outcome-unknown", _UNKNOWN, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return problem(503, slug, detail, headers={"Retry-After": str(seconds)})
 
 
 SERVER_REFUSES: Final = "PostgreSQL answers, and refuses:"
@@ -206,7 +198,7 @@ def left_behind(error: KeyNotInUseError) -> Response:
 
 def restored_behind() -> Response:
     """503 for whatever needs consent, while the database is restored to a point before recorded events."""
-    return problem(503, "restored-behind", RESTORED_BEHIND, headers={"Retry-After": "60"})  # it waits for a person
+    return unavailable(RESTORED_BEHIND, "restored-behind", 60)  # it waits for a person
 
 
 NO_STANDBY: Final = (
@@ -270,10 +262,14 @@ _WORDED: Final[Mapping[type[Exception], Callable[[Any], Response]]] = {
     DatabaseUnavailableError: lambda _: unavailable(),
     BusyError: lambda _: unavailable(_BUSY),
     KeyNotInUseError: left_behind,
-    ServerRefusesError: lambda error: server_refuses(error.why),
+    # PostgreSQL answered that it cannot do this now: the operator has to act.
+    ServerRefusesError: lambda error: unavailable(
+        f"{SERVER_REFUSES} {error.why}. Nothing was recorded. Try again.", "database-refuses"
+    ),
     NotDurableError: lambda _: unavailable(NO_STANDBY),
     RestoredBehindError: lambda _: restored_behind(),
-    OutcomeUnknownError: lambda _: outcome_unknown(),
+    # A COMMIT was not answered, or may not have reached a standby.
+    OutcomeUnknownError: lambda _: unavailable(_UNKNOWN, "outcome-unknown"),
     InvalidRequestError: lambda error: problem(422, "invalid-request", _INVALID, fields=error.fields),
     IssuerUnavailableError: lambda _: unavailable(_NO_ISSUER),
     MalformedError: lambda error: problem(400, "malformed", error.detail, fields=error.fields),

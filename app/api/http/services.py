@@ -209,7 +209,7 @@ class Write:
     key: str | None
 
     async def perform(
-        self, caller: Caller, status: int, operation: Callable[[WriteSession], Awaitable[BaseModel | None]]
+        self, caller: Caller, status: int, operation: Callable[[WriteSession], Awaitable[BaseModel]]
     ) -> Response:
         """Run an operation in a transaction and answer after its commit, or repeat the earlier answer.
 
@@ -223,25 +223,14 @@ class Write:
         """
         call = await self.call(caller)
         async with as_caller(self.request, self.writer, caller) as session:
-            answer = await self.once(session, call, status, operation)
-        return Response(answer.body or None, answer.status, media_type="application/json" if answer.body else None)
-
-    async def once(
-        self,
-        session: WriteSession,
-        call: IdempotentCall | None,
-        status: int,
-        operation: Callable[[WriteSession], Awaitable[BaseModel | None]],
-    ) -> Answer:
-        """The answer of an operation, or the earlier answer under its Idempotency-Key."""
-        answer = await earlier_answer(session, call) if call is not None else None
-        if answer is None:
-            view = await operation(session)
-            body = view.model_dump_json(exclude_none=True) if view is not None else ""
-            answer = Answer(202 if isinstance(view, WaitsForPerson) else status, body)
-            if call is not None:
-                await keep_answer(session, call, answer)
-        return answer
+            answer = await earlier_answer(session, call) if call is not None else None
+            if answer is None:
+                view = await operation(session)
+                body = view.model_dump_json(exclude_none=True)
+                answer = Answer(202 if isinstance(view, WaitsForPerson) else status, body)
+                if call is not None:
+                    await keep_answer(session, call, answer)
+        return Response(answer.body, answer.status, media_type="application/json")
 
     async def call(self, caller: Caller) -> IdempotentCall | None:
         """The entry of this request under its Idempotency-Key; None without a key. It hashes the whole body."""
