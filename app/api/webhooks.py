@@ -316,10 +316,8 @@ async def post_acknowledgement(body: NewEffect, caller: Receiver, write: WriteDe
     """
 
     async def note(session: WriteSession) -> EffectBody:
-        noted = await acknowledge_effect(session, caller, body.event, body.effect, body.count)
-        return EffectBody(
-            event=body.event, effect=noted.effect, acknowledged_at=noted.at, outstanding=noted.outstanding
-        )
+        at, outstanding = await acknowledge_effect(session, caller, body.event, body.effect, body.count)
+        return EffectBody(event=body.event, effect=body.effect, acknowledged_at=at, outstanding=outstanding)
 
     return await write.perform(caller, 201, note)
 

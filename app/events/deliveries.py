@@ -191,7 +191,8 @@ def _named(claim: Claim) -> dict[str, object]:
     return {"ref": claim.event.subject_ref, "endpoint": claim.endpoint, "event": claim.event.id}
 
 
-async def _log(session: WriteSession, claim: Claim, attempt: Attempt) -> None:
+async def log_attempt(session: WriteSession, claim: Claim, attempt: Attempt) -> None:
+    """Keep how an attempt ended, while there is the delivery."""
     row = {
         **_named(claim),
         "number": claim.number,
@@ -212,8 +213,16 @@ async def hold_endpoint(session: WriteSession, endpoint: UUID) -> bool:
     return (await session.execute(lock, {"id": endpoint})).first() is not None
 
 
-async def _finish(session: WriteSession, claim: Claim, status: str, now: datetime, and_where: str = "") -> bool:
-    """End a delivery and release the subject's next one; return False if it was ended or claimed anew meanwhile."""
+async def finish(session: WriteSession, claim: Claim, *, delivered: bool, now: datetime) -> bool:
+    """End a delivery, as delivered or dead, and release the subject's next one.
+
+    What the receiver accepted is delivered even if it was claimed again meanwhile.
+
+    Returns:
+        False when the delivery was ended, or claimed anew while it was not delivered.
+
+    """
+    status, and_where = ("delivered", "") if delivered else ("dead", " AND attempts = :number")
     ended = text(
         f"UPDATE webhook_delivery SET status = :status, next_at = NULL, finished_at = :now"  # noqa: S608 - constants
         f" WHERE {_ROW}{and_where} RETURNING 1"
@@ -225,29 +234,10 @@ async def _finish(session: WriteSession, claim: Claim, status: str, now: datetim
     return True
 
 
-async def mark_delivered(session: WriteSession, claim: Claim, attempt: Attempt, *, now: datetime) -> None:
-    """Record that the receiver accepted it, even if it was claimed again meanwhile."""
-    await _finish(session, claim, "delivered", now)
-    await _log(session, claim, attempt)
-
-
-async def mark_dead(session: WriteSession, claim: Claim, attempt: Attempt, *, now: datetime) -> bool:
-    """Record that the last attempt failed; the subject's later events are no longer held back.
-
-    Returns:
-        False when the delivery was ended or claimed anew meanwhile.
-
-    """
-    ended = await _finish(session, claim, "dead", now, " AND attempts = :number")
-    await _log(session, claim, attempt)
-    return ended
-
-
-async def mark_failed(session: WriteSession, claim: Claim, attempt: Attempt, *, again_at: datetime) -> None:
-    """Record a failed attempt, and when the next one is due."""
+async def try_again(session: WriteSession, claim: Claim, *, again_at: datetime) -> None:
+    """Keep when the next attempt is due after one that failed."""
     again = text(f"UPDATE webhook_delivery SET next_at = :again WHERE {_ROW} AND attempts = :number")  # noqa: S608
     await session.execute(again, {**_named(claim), "again": again_at, "number": claim.number})
-    await _log(session, claim, attempt)
 
 
 @dataclass(frozen=True, slots=True)

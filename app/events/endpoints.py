@@ -2,7 +2,7 @@
 
 import base64
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -146,10 +146,10 @@ async def add_secret(session: WriteSession, endpoint: UUID, secret: WrappedKey, 
     await session.execute(insert(webhook_secret).values(values))
 
 
-async def secrets_in_force(session: ReadSession, endpoints: Iterable[UUID], now: datetime) -> list[WrappedKey]:
-    """Return the symmetric secrets of some endpoints that are in force, newest first."""
+async def secrets_in_force(session: ReadSession, endpoint: UUID, now: datetime) -> list[WrappedKey]:
+    """Return the symmetric secrets of an endpoint that are in force, newest first."""
     columns = webhook_secret.c
     in_force = or_(columns.retires_at.is_(None), columns.retires_at > now)
-    statement = select(webhook_secret).where(columns.endpoint.in_(list(endpoints)), in_force)
+    statement = select(webhook_secret).where(columns.endpoint == endpoint, in_force)
     rows = await session.execute(statement.order_by(columns.created_at.desc()))
     return [WrappedKey(row.id, row.master_key_id, row.wrapped_secret, row.created_at, row.retires_at) for row in rows]

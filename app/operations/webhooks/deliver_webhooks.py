@@ -28,13 +28,13 @@ from app.events.deliveries import (
     claim_deliveries,
     drop_unwanted,
     endpoints_with_work,
+    finish,
     hold_endpoint,
     hold_endpoints,
-    mark_dead,
-    mark_delivered,
-    mark_failed,
+    log_attempt,
     take_turn,
     trim_outbox,
+    try_again,
 )
 from app.events.effects import MEDIA_TYPE, cloud_event, count_attempt, count_lost
 from app.events.endpoints import Endpoint, SigningKeys, load_endpoint, signature_headers
@@ -156,16 +156,11 @@ async def _take(courier: Courier, identifier: UUID, limit: int) -> list[_Message
             for claim in claims
             if endpoint.wants(claim.event.type, claim.event.data.get("processing"))
         ]
-    if len(messages) < len(claims):
-        await _drop(courier, identifier)
+    if len(messages) < len(claims):  # it was narrowed, and had more waiting than the change dropped
+        async with courier.database.write() as session:
+            if await load_endpoint(session, identifier, hold=True) is not None:
+                await drop_unwanted(session, identifier, now=await session.instant())
     return messages
-
-
-async def _drop(courier: Courier, identifier: UUID) -> None:
-    """Drop what the endpoint no longer wants: it was narrowed, and had more waiting than the change dropped."""
-    async with courier.database.write() as session:
-        if await load_endpoint(session, identifier, hold=True) is not None:
-            await drop_unwanted(session, identifier, now=await session.instant())
 
 
 async def _body(session: ReadSession, courier: Courier, endpoint: Endpoint, claim: Claim) -> bytes:
@@ -216,15 +211,16 @@ async def _record(
     if not gone and not await hold_endpoint(session, claim.endpoint):
         return  # it was removed meanwhile, with its deliveries
     if outcome.delivered:
-        await mark_delivered(session, claim, attempt, now=now)
+        await finish(session, claim, delivered=True, now=now)
     elif gone:
-        await mark_failed(session, claim, attempt, again_at=now)
+        await try_again(session, claim, again_at=now)
     elif claim.round >= len(SCHEDULE):
-        if await mark_dead(session, claim, attempt, now=now):
+        if await finish(session, claim, delivered=False, now=now):
             log.warning("delivery given up", endpoint=str(claim.endpoint), delivery=str(claim.event.id))
     else:
         wait = wait_after(claim.round, outcome, courier.chance())
-        await mark_failed(session, claim, attempt, again_at=now + timedelta(seconds=wait))
+        await try_again(session, claim, again_at=now + timedelta(seconds=wait))
+    await log_attempt(session, claim, attempt)
     await count_attempt(session, claim.endpoint, outcome.word)
 
 

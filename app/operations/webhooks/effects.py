@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -14,35 +13,20 @@ from app.core.fold import Standing
 from app.core.renewal import NEVER_FLAGGED, FlagKind, Renewal, examine
 from app.db.database import Database
 from app.db.session import WriteSession, uuid7
-from app.events.effects import Effect, Owed, acknowledge, find_owed
+from app.events.effects import Effect, acknowledge, find_owed
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.sweep import Held, Said, hold_resting, list_untold, load_events_about, put_flags
 from app.register.records import standing_now
 from app.register.store import InvalidationRecord, add_told, hold_processing, list_not_told
 
 
-@dataclass(frozen=True, slots=True)
-class AcknowledgedEffect:
-    """What was owed before, the effect that is acknowledged now, and when."""
-
-    owed: Owed
-    effect: Effect
-    at: datetime
-
-    @property
-    def outstanding(self) -> list[Effect]:
-        """The effects that no receiver has acknowledged yet."""
-        done = {
-            Effect.STOPPED: self.owed.stopped_at is not None or self.effect is Effect.STOPPED,
-            Effect.ERASED: self.owed.erased_at is not None or self.effect is Effect.ERASED,
-        }
-        return [effect for effect in Effect if not done[effect]]
-
-
 async def acknowledge_effect(
     session: WriteSession, caller: Caller, event: UUID, effect: Effect, count: int | None
-) -> AcknowledgedEffect:
+) -> tuple[datetime, list[Effect]]:
     """Keep which caller did what after which event. A repetition changes nothing: the first time counts.
+
+    Returns:
+        When it was acknowledged now, and the effects that no receiver has acknowledged yet.
 
     Raises:
         NotFoundError: the event ended no consent, or its processing is not the caller's to name.
@@ -53,7 +37,8 @@ async def acknowledge_effect(
         raise NotFoundError("No event of that id ended a consent.", field="event")
     now = await session.now()
     await acknowledge(session, owed, effect, caller.id, now, count)
-    return AcknowledgedEffect(owed, effect, now)
+    done = {Effect.STOPPED: owed.stopped_at, Effect.ERASED: owed.erased_at, effect: now}
+    return now, [each for each in Effect if done[each] is None]
 
 
 # Notify receivers once of each consent that an invalidation ended; decisions do not wait for it.

@@ -95,7 +95,7 @@ async def signing_keys(session: ReadSession, deployment: Deployment, endpoint: U
     private = [opened(deployment, WEBHOOK_KEYS, key) for key in await keys_in_force(session, WEBHOOK_KEYS, now)]
     symmetric = [
         deployment.vault.unwrap(f"{_SECRET} {secret.id}", secret.master_key_id, secret.wrapped)
-        for secret in await secrets_in_force(session, [endpoint], now)
+        for secret in await secrets_in_force(session, endpoint, now)
     ]
     return SigningKeys(private, symmetric)
 
