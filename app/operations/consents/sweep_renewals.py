@@ -233,13 +233,13 @@ async def _due(database: Database, renewal: Renewal) -> list[tuple[StageGroup, d
             (group, before)
             for group in groups
             if (record := records.get(group.processing)) is not None
-            and (before := _before(record, group, renewal, present(now, {}, record))) is not None
+            and (before := _before(record, group, renewal, now)) is not None
         ]
         return await with_any_due(session, possible)
 
 
-def _before(record: ProcessingRecord, group: StageGroup, renewal: Renewal, at: datetime) -> datetime | None:
-    return collected_before(record.facts, group.version, group.stage, renewal, at)
+def _before(record: ProcessingRecord, group: StageGroup, renewal: Renewal, now: datetime) -> datetime | None:
+    return collected_before(record.facts, group.version, group.stage, renewal, present(now, {}, record))
 
 
 async def _batch(  # noqa: PLR0917 - one step of a sweep
@@ -247,19 +247,16 @@ async def _batch(  # noqa: PLR0917 - one step of a sweep
 ) -> Sequence[Held]:
     """Hold, examine and write the next consents of a group; return those held."""
     record = await hold_processing(session, group.processing)
-    if record is None:
-        return ()
-    before = _before(record, group, renewal, present(await session.now(), {}, record))
-    if before is None:
-        return ()
-    held = await hold_due(session, group, before, after=after, limit=batch)
-    if not held:
+    before = _before(record, group, renewal, await session.now()) if record is not None else None
+    held = await hold_due(session, group, before, after=after, limit=batch) if before is not None else ()
+    if record is None or not held:
         return held
     events = await load_events_about(session, {each.subject_ref for each in held}, group.processing)
     now = await session.now()
     standings = {ref: standing_now(of_one, record, now, renewal.policy) for ref, of_one in events.items()}
     at = {ref: standing.at for ref, standing in standings.items()}
-    flagged, moved = _look(_Looking(renewal, record, group, standings), held, events)
+    candidates = [*held, *_beside(record, min(at.values()), held, events)]
+    flagged, moved = _look(renewal, group.stage, candidates, events, standings)
     flagged = await put_flags(session, group.processing, flagged, now)
     orders = await last_orders(session, {each.consent.subject_ref for each in flagged}) if flagged else {}
     flagged = _with_events(flagged, orders, at, group.processing)
@@ -270,26 +267,20 @@ async def _batch(  # noqa: PLR0917 - one step of a sweep
     return held
 
 
-@dataclass(frozen=True, slots=True)
-class _Looking:
-    """What a batch is judged by; where each subject stands, at an instant not before anything recorded of it."""
-
-    renewal: Renewal
-    record: ProcessingRecord
-    group: StageGroup
-    standings: Mapping[bytes, Standing]
-
-
 def _look(
-    by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]
+    renewal: Renewal,
+    stage: int,
+    candidates: Sequence[Held],
+    events: Mapping[bytes, Sequence[ConsentEvent]],
+    standings: Mapping[bytes, Standing],
 ) -> tuple[list[Said], list[tuple[Held, int]]]:
     """Return what there is to record of each consent as its ledger stands now, and the stage that it moves to."""
     by_id = {(ref, event.id): event for ref, of_one in events.items() for event in of_one}
     flagged: list[Said] = []
     moved: list[tuple[Held, int]] = []
-    for candidate in [*held, *_beside(by, held, events)]:
-        standing, consent = by.standings[candidate.subject_ref], by_id[candidate.subject_ref, candidate.id]
-        examined = examine(consent, standing, by.group.stage, by.renewal)
+    for candidate in candidates:
+        standing, consent = standings[candidate.subject_ref], by_id[candidate.subject_ref, candidate.id]
+        examined = examine(consent, standing, stage, renewal)
         if examined.stage is not None:
             moved.append((candidate, examined.stage))
         if examined.flag is not None:
@@ -297,21 +288,22 @@ def _look(
     return flagged, moved
 
 
-def _beside(by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]) -> list[Held]:
+def _beside(
+    record: ProcessingRecord, at: datetime, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]
+) -> list[Held]:
     """Return the subjects' other grants if the processing is retired: a closure ends those too, in this batch.
 
     A grant ahead of its version stands beside the one in force. The flags have a key, so what was recorded of these
     grants before is not recorded again.
     """
-    earliest = min((standing.at for standing in by.standings.values()), default=None)
-    if earliest is None or by.record.facts.status_at(earliest) is not Status.RETIRED:
+    if record.facts.status_at(at) is not Status.RETIRED:
         return []
     known = {each.id for each in held}
     return [
         Held(ref, event.id, event.collected_at, event.version or 0)
         for ref, of_one in events.items()
         for event in of_one
-        if event.kind is EventKind.GRANTED and event.processing == by.group.processing and event.id not in known
+        if event.kind is EventKind.GRANTED and event.processing == record.id and event.id not in known
     ]
 
 
