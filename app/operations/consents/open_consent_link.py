@@ -283,13 +283,14 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     now = await session.now()
     if caller is None or kept is None or account_closed(link, entries):
         raise ConsentLinkEndedError
-    if link.kind is LinkKind.OVERVIEW and not (now < link.expires_at and await _may_read(session, link, caller)):
+    in_force = now < link.expires_at and await _in_force(session, link, caller)
+    if link.kind is LinkKind.OVERVIEW and not (in_force and caller.processings is None):
         raise ConsentLinkEndedError
     age = _age(link, entries, now)
     young, audience = age is AgeBand.UNDER_15, audience_of(link, age)
     joint = link.kind is LinkKind.JOINT
     under_15 = young and not joint
-    asks = link.kind.asks and (young or not joint) and now < link.expires_at and await _in_force(session, link, caller)
+    asks = in_force and link.kind.asks and (young or not joint) and any(map(caller.may_ask_about, link.processings))
     controllers = await load_controllers(session, _controllers_of(records, now))
 
     def show(struck: frozenset[str]) -> tuple[str, tuple[ShownProcessing, ...]]:
@@ -389,25 +390,13 @@ def account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:
 
 
 async def _in_force(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:
-    """Return whether the link's maker may still ask about one of its processings, and its key was not revoked.
+    """Return whether the link's maker still has the scope to ask or, for an overview, to read, by a key not revoked.
 
     A key that ended as planned, at a rotation for instance, leaves its links asking.
     """
-    if caller.revoked_at is not None or Scope.CONSENTS_WRITE not in caller.scopes:
+    scope = Scope.CONSENTS_READ if link.kind is LinkKind.OVERVIEW else Scope.CONSENTS_WRITE
+    if caller.revoked_at is not None or scope not in caller.scopes:
         return False
-    if not any(caller.may_ask_about(each) for each in link.processings):
-        return False
-    return await _credential_stands(session, link, caller)
-
-
-async def _may_read(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:
-    """Return whether the maker of an overview link may still read all that it shows, and its key was not revoked."""
-    if caller.revoked_at is not None or Scope.CONSENTS_READ not in caller.scopes or caller.processings is not None:
-        return False
-    return await _credential_stands(session, link, caller)
-
-
-async def _credential_stands(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:
     return link.credential == caller.id or not await is_key_revoked(session, link.credential)
 
 
