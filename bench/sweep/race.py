@@ -169,7 +169,7 @@ async def _decide(app_url: str, plan: Plan) -> int:
                 said = Collected(name, PROCESSING, EventKind.GRANTED, EVIDENCE, collected_at=datetime.now(UTC))
             async with database.write() as session:
                 opened = await open_ledgers(session, DEPLOYMENT, [name], [PROCESSING])
-                await record(session, DEPLOYMENT, _CALLER, said, opened)
+                await record(_CALLER, said, opened)
     finally:
         await database.close()
     return len(numbers)

@@ -36,7 +36,7 @@ async def _say(session, deployment, *arguments):
     named = named_in(arguments)
     opened = await open_ledgers(session, deployment, named, ["ads-mail"], documents=named)
     for each in arguments:
-        await record(session, deployment, CALLER, each, opened)
+        await record(CALLER, each, opened)
 
 
 @pytest.fixture

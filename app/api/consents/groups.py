@@ -371,7 +371,6 @@ class Group:
     meanwhile records nothing.
     """
 
-    deployment: Deployment
     some: Sequence[Order]
     claims: KeyClaims
     opening: Opening
@@ -446,7 +445,7 @@ class Group:
                 try:
                     caller.require_processing(order.decision.processing)
                     with caused_by(order.cause):
-                        recorded = await record(session, self.deployment, caller, order.decision, opened)
+                        recorded = await record(caller, order.decision, opened)
                 except (DomainError, PartRefusedError) as error:
                     answers[order] = error
                 else:
@@ -476,7 +475,7 @@ async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bo
     named = named_in([order.decision for order in some])
     opening = await opening_of(deployment, named, documents=named, waiting=waiting)
     callers = {order.presented.digest: authentication(order.presented) for order in some}
-    return Group(deployment, some, claims, opening, callers)
+    return Group(some, claims, opening, callers)
 
 
 # What is answered to a decision that was recorded. No answer holds a subject's id: the ledger does not keep it.

@@ -139,8 +139,7 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
             evidence = {"method": "web_form", "link": str(link.id)}
             await decline_renewal(session, deployment, opened.caller, subject, item.id, evidence=evidence)
         else:
-            decision = _decision(opened, form, item, pressed, page)
-            await record(session, deployment, opened.caller, decision, ledgers)
+            await record(opened.caller, _decision(opened, form, item, pressed, page), ledgers)
     return True
 
 

@@ -135,8 +135,8 @@ async def import_rows(
         else:
             first.setdefault(item.row, place)
     left = list(first.values())
-    recorder = _Recorder(session, deployment, caller, replace(import_, until=source.until))
-    recorded = await recorder.record([rows[place] for place in left])
+    wanted = replace(import_, until=source.until)
+    recorded = await _record(session, deployment, caller, wanted, [rows[place] for place in left])
     verdicts.update(zip(left, recorded, strict=True))
     for place, item in enumerate(hashes):
         if place not in verdicts:  # it stands twice in this request: the first one's verdict holds for both
@@ -181,50 +181,46 @@ def _hashes(deployment: Deployment, source: str, row: ImportedRow) -> RowHashes:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorder:
-    """Records the rows of one transaction."""
+async def _record(
+    session: WriteSession, deployment: Deployment, caller: Caller, import_: Import, rows: Sequence[ImportedRow]
+) -> list[Verdict]:
+    """Record each row for itself, in their order."""
+    refusals = [_refusal(deployment, caller, row) for row in rows]
+    allowed = [row for row, refused in zip(rows, refusals, strict=True) if refused is None]
+    processings = {row.decision.processing for row in allowed if row.decision.processing is not None}
+    named = named_in(row.decision for row in allowed)
+    opened = await open_ledgers(session, deployment, named, processings, documents=named)
+    verdicts = []
+    for number, (row, refused) in enumerate(zip(rows, refusals, strict=True)):
+        is_refused = refused is not None
+        verdicts.append(Verdict(refused=refused) if is_refused else await _record_row(opened, caller, import_, row))
+        if number % _AT_A_STRETCH == 0:
+            await asyncio.sleep(0)  # decisions of this process are answered meanwhile
+    return verdicts
 
-    session: WriteSession
-    deployment: Deployment
-    caller: Caller
-    import_: Import
 
-    async def record(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
-        """Record each row for itself, in their order."""
-        refusals = [self._refusal(row) for row in rows]
-        allowed = [row for row, refused in zip(rows, refusals, strict=True) if refused is None]
-        processings = {row.decision.processing for row in allowed if row.decision.processing is not None}
-        named = named_in(row.decision for row in allowed)
-        opened = await open_ledgers(self.session, self.deployment, named, processings, documents=named)
-        verdicts = []
-        for number, (row, refused) in enumerate(zip(rows, refusals, strict=True)):
-            verdicts.append(Verdict(refused=refused) if refused is not None else await self._record_row(row, opened))
-            if number % _AT_A_STRETCH == 0:
-                await asyncio.sleep(0)  # decisions of this process are answered meanwhile
-        return verdicts
+def _refusal(deployment: Deployment, caller: Caller, row: ImportedRow) -> DomainError | None:
+    """Return why a row is refused before any look-up: the caller may not name its processing, or the id is bad."""
+    try:
+        caller.require_processing(row.decision.processing)
+        deployment.pseudonyms.ids.normalise(row.decision.subject.type, row.decision.subject.id)
+    except DomainError as error:
+        return error
+    return None
 
-    def _refusal(self, row: ImportedRow) -> DomainError | None:
-        """Return why a row is refused before any look-up: the caller may not name its processing, or the id is bad."""
-        try:
-            self.caller.require_processing(row.decision.processing)
-            self.deployment.pseudonyms.ids.normalise(row.decision.subject.type, row.decision.subject.id)
-        except DomainError as error:
-            return error
-        return None
 
-    async def _record_row(self, row: ImportedRow, opened: OpenLedgers) -> Verdict:
-        decision = replace(row.decision, historic=True, quiet=not self.import_.notify)
-        if isinstance(decision, Collected):
-            if decision.kind is EventKind.GRANTED and self.import_.until is None:
-                return Verdict(refused=ImportUntilError(field="until"))
-            decision = replace(decision, until=self.import_.until)
-        try:
-            recorded = await record(self.session, self.deployment, self.caller, decision, opened)
-        except (DomainError, PartRefusedError) as error:
-            return Verdict(refused=error)
-        event = recorded.entry.event
-        if not isinstance(recorded.done, ConsentView):
-            return Verdict(event.id, ref=recorded.entry.subject_ref)
-        proven = event.collection.text_known if event.kind is EventKind.GRANTED else None
-        return Verdict(event.id, recorded.done.state, proven, ref=recorded.entry.subject_ref)
+async def _record_row(opened: OpenLedgers, caller: Caller, import_: Import, row: ImportedRow) -> Verdict:
+    decision = replace(row.decision, historic=True, quiet=not import_.notify)
+    if isinstance(decision, Collected):
+        if decision.kind is EventKind.GRANTED and import_.until is None:
+            return Verdict(refused=ImportUntilError(field="until"))
+        decision = replace(decision, until=import_.until)
+    try:
+        recorded = await record(caller, decision, opened)
+    except (DomainError, PartRefusedError) as error:
+        return Verdict(refused=error)
+    event = recorded.entry.event
+    if not isinstance(recorded.done, ConsentView):
+        return Verdict(event.id, ref=recorded.entry.subject_ref)
+    proven = event.collection.text_known if event.kind is EventKind.GRANTED else None
+    return Verdict(event.id, recorded.done.state, proven, ref=recorded.entry.subject_ref)

@@ -213,13 +213,12 @@ class Opening:
     """The look-ups that hold some people and find their ledgers, in one round trip; made before there is a transaction.
 
     The transaction that sends them must hold no person yet, because people are locked in one order. It waits for people
-    held by others (`waiting`), or reports them as busy (`OpenLedgers.is_busy`) without holding them. Busy is also a
+    held by others, or reports them as busy (`OpenLedgers.is_busy`) without holding them. Busy is also a
     name that leads elsewhere now, because the transaction waited for changed it. `documents_of`: by locator, the
     documents that are to stand for each person, held like the name.
     """
 
     deployment: Deployment
-    waiting: bool
     locator_of: Mapping[SubjectName, bytes]
     wanted: Mapping[bytes, Mapping[bytes, str]]
     names: Lookup[frozenset[bytes]]
@@ -305,7 +304,6 @@ async def opening_of(
     claimed = {document for each in documents_of.values() for document in each}
     return Opening(
         deployment,
-        waiting,
         locator_of,
         wanted,
         names_held([*every, *claimed], waiting=waiting),
@@ -529,14 +527,6 @@ def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None
     return {**remaining, "parent_ref": parent_reference(deployment, SubjectName(parent["type"], parent["id"])).hex()}
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedCapacity:
-    """What is recorded of who decided and of their age; `widens`: it may permit more than was permitted before."""
-
-    value: Mapping[str, Any] | None
-    widens: bool
-
-
 def capacity_of(
     ledger: OpenLedger,
     deployment: Deployment,
@@ -545,8 +535,8 @@ def capacity_of(
     at: datetime,
     *,
     is_grant: bool,
-) -> RecordedCapacity:
-    """Return what is recorded of who decided and of their age.
+) -> tuple[Mapping[str, Any] | None, bool]:
+    """Return what is recorded of who decided and of their age, and whether it may permit more than was permitted.
 
     A grant may permit more, and so may an age that makes the person older: another consent may have waited for it. Such
     an age is left out where the caller is limited to some processings, since it would count for all, unless nothing was
@@ -566,5 +556,5 @@ def capacity_of(
     is_older = makes_older(collection_of(None, recorded, text_known=True), ledger.events, at)
     is_beyond_it = caller.processings is not None and age_known(ledger.events, at) is not None
     if is_older and (is_beyond_it or (ledger.set_back and not is_grant)):
-        return RecordedCapacity(without_age(recorded), widens=is_grant)
-    return RecordedCapacity(recorded, widens=is_grant or is_older)
+        return without_age(recorded), is_grant
+    return recorded, is_grant or is_older

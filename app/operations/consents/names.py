@@ -71,7 +71,7 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
     opened = await open_ledgers(session, deployment, [one, other])
     mine, theirs = opened.of(one), opened.of(other)
     # Also where nothing changes: the first attempt may have changed something without being confirmed.
-    await _forget_in_memory(session, mine, theirs)
+    _forget_in_memory(session, mine, theirs)
     if mine.ref == theirs.ref:
         return await _as_it_stands(session, opened, one, other)
     for field, ledger in (("from", mine), ("to", theirs)):
@@ -191,7 +191,7 @@ async def unlink_names(
     session.narrow()
     opened = await open_ledgers(session, deployment, [one, other])
     account, ledger = opened.account(one), opened.of(one)
-    await _forget_in_memory(session, ledger)
+    _forget_in_memory(session, ledger)
     if account.new and account.closed_until is not None:
         return account.closed_until  # the first time may not have been confirmed
     if ledger.ref != opened.of(other).ref or account.name == opened.account(other).name:
@@ -210,7 +210,7 @@ async def unlink_names(
     return ledger.now
 
 
-async def _forget_in_memory(session: WriteSession, *ledgers: OpenLedger) -> None:
+def _forget_in_memory(session: WriteSession, *ledgers: OpenLedger) -> None:
     """Make replicas reload the persons that they know by the names of these accounts."""
     for ledger in ledgers:
         for locator in ledger.locators:
@@ -229,8 +229,7 @@ async def share_mailbox(session: WriteSession, deployment: Deployment, caller: C
     session.narrow()
     opened = await open_ledgers(session, deployment, [mailbox])
     ledger, is_new = opened.of(mailbox), opened.account(mailbox).new
-    for locator in ledger.locators:  # also where it stands already: the first attempt may not have been confirmed
-        session.change(ChangeKind.SUBJECT, locator)
+    _forget_in_memory(session, ledger)  # also where it stands already: the first attempt may be unconfirmed
     if ledger.shared:
         return Closure(None, (), (await names_of(session, ledger.ref))[0].kept_at)
     closure = Closure(None, (), ledger.now) if is_new else await close_ledger(session, caller, ledger)

@@ -222,11 +222,11 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
         raise ProcessingNotApprovedError(field="processing")
     version = _version(record, collected, when.at)
     collected = _checked(collected, version, when, ledger, known)
-    capacity = capacity_of(ledger, deployment, caller, collected.capacity, when.at, is_grant=is_grant)
-    entry = _entry_of_grant(replace(collected, capacity=capacity.value), ledger, deployment, caller, version, when)
+    capacity, widens = capacity_of(ledger, deployment, caller, collected.capacity, when.at, is_grant=is_grant)
+    entry = _entry_of_grant(replace(collected, capacity=capacity), ledger, deployment, caller, version, when)
     presented = collected.presented
     texts = (presented.text, presented.page) if presented is not None else ()
-    return Recording(entry, capacity.widens, document_of(collected), texts)
+    return Recording(entry, widens, document_of(collected), texts)
 
 
 def document_of(collected: Collected) -> bytes | None:
@@ -446,8 +446,8 @@ def withdrawal(stated: Withdrawal, ledger: OpenLedger, deployment: Deployment, c
         when = time_of_history(ledger, caller, stated.received_at, field="received_at", narrows=True)
     else:
         when = time_of_narrowing(ledger, deployment, caller, stated.received_at, field="received_at")
-    capacity = capacity_of(ledger, deployment, caller, stated.capacity, when.at, is_grant=False)
-    return Recording(_withdrawal_entry(caller, ledger, replace(stated, capacity=capacity.value), when), capacity.widens)
+    capacity, widens = capacity_of(ledger, deployment, caller, stated.capacity, when.at, is_grant=False)
+    return Recording(_withdrawal_entry(caller, ledger, replace(stated, capacity=capacity), when), widens)
 
 
 def is_known(events: Iterable[ConsentEvent], processings: Collection[str] | None) -> bool:
@@ -501,9 +501,7 @@ def named_in(decisions: Iterable[Said]) -> dict[SubjectName, set[bytes]]:
     return named
 
 
-async def record(
-    session: WriteSession, deployment: Deployment, caller: Caller, decision: Said, opened: OpenLedgers
-) -> Recorded:
+async def record(caller: Caller, decision: Said, opened: OpenLedgers) -> Recorded:
     """Record one decision in the ledger of its subject, which was opened with its processing.
 
     Every check runs before anything is staged: a decision that is refused leaves nothing behind, and leaves the others
@@ -514,7 +512,7 @@ async def record(
             person).
 
     """
-    ledger = opened.of(decision.subject)
+    session, deployment, ledger = opened.session, opened.deployment, opened.of(decision.subject)
     stated = decision.received_at if isinstance(decision, Withdrawal) else decision.collected_at
     is_old = stated is not None and stated < ledger.now - deployment.max_backdating
     if is_old:

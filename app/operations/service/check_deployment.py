@@ -56,7 +56,7 @@ async def keep_checking(database: Database) -> None:
             continue  # others report that
 
 
-async def accept_restore(session: WriteSession, begun: NewEpoch, *, known: int = 1) -> int:
+async def accept_restore(session: WriteSession, begun: NewEpoch, *, known: int) -> int:
     """Begin another epoch, which keeps its reason; return its number, later than `known`.
 
     Every process of the deployment looks at the database again within a second or two, and answers from it then.

@@ -245,7 +245,7 @@ async def _withdraw(session: WriteSession, request: ActRequest) -> DoneAct:
     name = _whom(request)
     decision = replace(said_in_withdrawal(request.body, deployment), subject=name, processing=processing)
     ledgers = await open_ledgers(session, deployment, [name], [processing] if processing is not None else [])
-    await record(session, deployment, desk.caller, decision, ledgers)
+    await record(desk.caller, decision, ledgers)
     return _done(request, "withdraw")
 
 
