@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
@@ -50,6 +50,9 @@ class ControllerDraft:
         return ControllerVersion(number=number, recorded_at=recorded_at, **asdict(self))
 
 
+_GATED: Final = ("legal_name", "postal_address", "country")
+
+
 # Another name may be another company. So a new legal name, address or country waits for a second person, and where no
 # register says that it is the same legal person, every processing of the controller is asked anew.
 async def state_controller(
@@ -80,7 +83,8 @@ async def state_controller(
     last = record.versions[-1]
     if draft.version(last.number, last.recorded_at) == last:
         return record
-    if _is_gated(record, draft) or await _names_what_was_struck(session, known_by.id):
+    is_gated = any(getattr(draft, fact) != getattr(last, fact) for fact in _GATED)
+    if is_gated or await _names_what_was_struck(session, known_by.id):
         waits = await pass_gate(session, caller, approval, Gated.CONTROLLER_VERSION, known_by.id, asdict(draft))
         if waits is not None:
             return waits
@@ -134,15 +138,6 @@ async def put_controller_version(
     if _may_be_another(record, draft) and not same_legal_person:
         await _ask_anew(session, caller, record)
     return replace(record, versions=(*record.versions, version))
-
-
-def _is_gated(record: ControllerRecord, draft: ControllerDraft) -> bool:
-    last = record.versions[-1]
-    return (draft.legal_name, draft.postal_address, draft.country) != (
-        last.legal_name,
-        last.postal_address,
-        last.country,
-    )
 
 
 async def _names_what_was_struck(session: WriteSession, identifier: str) -> bool:

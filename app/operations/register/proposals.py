@@ -15,7 +15,7 @@ from app.operations.register.controllers import approve_controller_version
 from app.operations.service.check_deployment import accept_restore
 from app.operations.service.gate import check_person, check_second_person, pass_gate
 from app.register.gate import add_ruling, hold_proposal, hold_registered, load_proposal, read_names
-from app.register.records import ProcessingRecord, Proposal, Registered
+from app.register.records import Proposal, Registered
 from app.register.store import add_status_change
 
 
@@ -73,25 +73,32 @@ async def _rule_on_version(
     A new processing is retired if its first version is rejected.
     """
     entry, proposal = await _find(session, *about)
-    record = entry.record
+    record, number = entry.record, proposal.version.facts.number
     if answer.approved:
         await check_second_person(session, caller, proposal.by)
     else:
         check_person(caller)
     now = await session.now()
     ruling = Ruling(answer.approved, answer.reason, record.next_instant(now), caller.id)
-    if proposal.version.facts.number == 1:
+    if number == 1:
         if not answer.approved:
             session.narrow()
-        status = Status.ACTIVE if answer.approved else Status.RETIRED
-        record = await _change_status(session, caller, record, StatusChange(ruling.at, status))
+        change = StatusChange(ruling.at, Status.ACTIVE if answer.approved else Status.RETIRED)
+        await add_status_change(session, record.id, change, by=caller.id)
+        session.change(ChangeKind.PROCESSING, record.id.encode())
+        record = replace(record, changes=(*record.changes, change))
     elif answer.approved:
         facts = proposal.version.facts
         begins = max(facts.effective_from or now, now)
         version = replace(proposal.version, facts=replace(facts, effective_from=begins), recorded_at=now)
         await append_approved(session, caller, record, version)
         record = replace(record, versions=(*record.versions, version))
-    return await _keep(session, caller, replace(entry, record=record), proposal, ruling)
+    await add_ruling(session, proposal.made.id, ruling)
+    act = ActKind.PROCESSING_APPROVED if answer.approved else ActKind.PROCESSING_REJECTED
+    await record_act(session, act, caller.id, Target(TargetKind.PROCESSING, record.id), {"version": number})
+    answered = replace(proposal, made=replace(proposal.made, ruling=ruling))
+    ruled = tuple(answered if each is proposal else each for each in entry.proposals)
+    return await read_names(session, replace(entry, record=record, proposals=ruled))
 
 
 async def _find(session: WriteSession, identifier: str, number: int) -> tuple[Registered, Proposal]:
@@ -104,26 +111,6 @@ async def _find(session: WriteSession, identifier: str, number: int) -> tuple[Re
     if changes and changes[-1].status is Status.RETIRED:
         raise ProcessingRetiredError
     return entry, waiting
-
-
-async def _change_status(
-    session: WriteSession, caller: Caller, record: ProcessingRecord, change: StatusChange
-) -> ProcessingRecord:
-    await add_status_change(session, record.id, change, by=caller.id)
-    session.change(ChangeKind.PROCESSING, record.id.encode())
-    return replace(record, changes=(*record.changes, change))
-
-
-async def _keep(
-    session: WriteSession, caller: Caller, entry: Registered, proposal: Proposal, ruling: Ruling
-) -> Registered:
-    number = proposal.version.facts.number
-    await add_ruling(session, proposal.made.id, ruling)
-    act = ActKind.PROCESSING_APPROVED if ruling.approved else ActKind.PROCESSING_REJECTED
-    await record_act(session, act, caller.id, Target(TargetKind.PROCESSING, entry.record.id), {"version": number})
-    answered = replace(proposal, made=replace(proposal.made, ruling=ruling))
-    ruled = tuple(answered if each is proposal else each for each in entry.proposals)
-    return await read_names(session, replace(entry, proposals=ruled))
 
 
 async def accept_or_propose_restore(
@@ -160,7 +147,11 @@ async def _rule_on_proposal(
     session: WriteSession, caller: Caller, identifier: UUID, answer: GateAnswer, known_epoch: int
 ) -> GateProposal:
     """Rule on a proposal; a shorter retention still awaits `sceau consents retention sign`, an import its rows."""
-    proposal = await _waiting_proposal(session, identifier)
+    proposal = await hold_proposal(session, identifier)
+    if proposal is None:
+        raise NotFoundError("There is no such proposal.")
+    if proposal.ruling is not None:
+        raise NotProposedError
     if not answer.approved:
         check_person(caller)
         return await _rule(session, caller, proposal, answer)
@@ -179,15 +170,6 @@ async def _rule_on_proposal(
         case _:
             pass  # the owner's command, or the importer, finds that it was approved
     return await _rule(session, caller, proposal, answer)
-
-
-async def _waiting_proposal(session: WriteSession, identifier: UUID) -> GateProposal:
-    proposal = await hold_proposal(session, identifier)
-    if proposal is None:
-        raise NotFoundError("There is no such proposal.")
-    if proposal.ruling is not None:
-        raise NotProposedError
-    return proposal
 
 
 async def _rule(session: WriteSession, caller: Caller, proposal: GateProposal, answer: GateAnswer) -> GateProposal:
