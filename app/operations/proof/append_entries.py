@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,7 +26,7 @@ from app.proof import anchors, store
 from app.proof.anchors import Anchor, AnchorWay, AuthorityError, StampAnswer
 from app.proof.entries import SALT_BYTES, LogEntry, Record, entry_of
 from app.proof.notes import Signer, signed_checkpoint, signed_note
-from app.proof.store import StoredCheckpoint, Waiting, add_statement, latest_checkpoint, stated_keys
+from app.proof.store import StoredCheckpoint, Waiting
 from app.proof.tree import (
     HASH_BYTES,
     HEIGHT,
@@ -59,7 +60,7 @@ async def name_of_log(session: ReadSession, otherwise: str) -> str:
         LogRefusedError: the last checkpoint in the database cannot be read as one.
 
     """
-    signed = await latest_checkpoint(session)
+    signed = await store.latest_checkpoint(session)
     try:
         return otherwise if signed is None else Checkpoint.parse(Note.parse(signed.note).text).origin
     except NoteError as error:
@@ -133,17 +134,23 @@ async def state_rotation(session: WriteSession, deployment: Deployment) -> None:
         for each in (before[0], newest)
     )
     note = signed_note(rotation_text(old.key, new.key), [old, new])
-    now = await session.now()
-    await add_statement(session, uuid7(now), "key", now, {"key": str(new.key), "rotation": note})
+    await state(session, "key", {"key": str(new.key), "rotation": note})
 
 
 async def state_keys(session: WriteSession, keys: LogKeys) -> None:
     """Append a statement to the log for each key that signs checkpoints or receipts and has none yet."""
-    stated = await stated_keys(session)
-    now = await session.now()
+    stated = await store.stated_keys(session)
     for key in map(str, await every_key(session, keys.signer.key.name)):
         if key not in stated:
-            await add_statement(session, uuid7(now), "key", now, {"key": key})
+            await state(session, "key", {"key": key})
+
+
+async def state(session: WriteSession, kind: str, content: Mapping[str, Any]) -> UUID:
+    """Make a statement of now, which the log takes like a row; return its id."""
+    now = await session.now()
+    identifier = uuid7(now)
+    await store.add_statement(session, identifier, kind, now, content)
+    return identifier
 
 
 log = structlog.get_logger("sceau.proof")
@@ -229,15 +236,13 @@ async def append_entries(
 async def _state_settings(session: WriteSession, settings: Mapping[str, Any]) -> None:
     """State the settings that decide, if they are not those that were stated last."""
     if await store.latest_statement(session, "settings") != settings:
-        now = await session.now()
-        await store.add_statement(session, uuid7(now), "settings", now, settings)
+        await state(session, "settings", settings)
 
 
 async def _state_what_stands(session: WriteSession) -> None:
     """State each row that decisions rest on and that differs from its last statement, whoever changed it and how."""
     for standing in await store.changed_since_stated(session, MOST):
-        now = await session.now()
-        await add_statement(session, uuid7(now), "standing", now, standing)
+        await state(session, "standing", standing)
 
 
 async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, size: int) -> None:

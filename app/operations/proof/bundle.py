@@ -21,9 +21,9 @@ from app.audit.segments import NOBODY, REF_BYTES, name_in, open_lines
 from app.audit.store import segment_content
 from app.auth.store import load_caller
 from app.core.errors import RefusalError
-from app.db.session import ReadSession, WriteSession, uuid7
+from app.db.session import ReadSession, WriteSession
 from app.ledger.store import whole_refs
-from app.operations.proof.append_entries import anchor_files, cosignature_lines, name_of_log, verifier_keys
+from app.operations.proof.append_entries import anchor_files, cosignature_lines, name_of_log, state, verifier_keys
 from app.operations.proof.receipts import prove_entry
 from app.proof import anchors, store
 from app.proof.entries import Bag, Record, body_of, read_me
@@ -172,13 +172,10 @@ async def write_bundle(
 
 async def state_bundle(session: WriteSession, bundle: Bundle, manifest_sha256: str) -> UUID:
     """State for the log that a bundle was made: what was chosen, its counts, and the hash of its list of files."""
-    now = await session.now()
     about = bundle.about()
     chosen = {name: about[name] for name in ("first", "size", "since", "until", "processing", "of_one_person")}
     counted = {"counts": dict(bundle.counts), "manifest_sha256": manifest_sha256}
-    identifier = uuid7(now)
-    await store.add_statement(session, identifier, "bundle", now, {**chosen, **counted})
-    return identifier
+    return await state(session, "bundle", {**chosen, **counted})
 
 
 async def entered_behind(session: ReadSession, bundle: Bundle, statement: UUID) -> bytes | None:

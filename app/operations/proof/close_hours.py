@@ -22,6 +22,7 @@ from app.audit.store import (
     waiting_in,
 )
 from app.db.session import ReadSession, WriteSession, uuid7
+from app.operations.proof.append_entries import state
 from app.proof import store
 from app.proof.verifier.decisions import excuses
 
@@ -54,7 +55,6 @@ async def close_next(session: WriteSession) -> bool:
         elif first == since:
             made = [await _merge(session, first, merged=True)]
             until = since if await oldest_waiting(session, since + HOUR) is not None else since + HOUR
-    now = await session.now()
     statement = {
         "since": _text(since),
         "until": _text(until),
@@ -62,7 +62,7 @@ async def close_next(session: WriteSession) -> bool:
         "late": [await _named(each) for each in late],
         "dropped": await count_dropped(session, since, until),
     }
-    await store.add_statement(session, uuid7(now), KIND, now, statement)
+    await state(session, KIND, statement)
     return True
 
 
