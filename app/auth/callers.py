@@ -454,15 +454,11 @@ class UnknownKeyLimiter:
         now = self._clock()
         try:
             own = self._credentials.take((peer, credential), now)
+            wait = max(own.wait, self._peers.take(peer, now).wait)
         except OverQuotaError as error:
-            own = error.standing
-        else:
-            try:
-                own = max(own, self._peers.take(peer, now), key=lambda standing: standing.wait)
-            except OverQuotaError as error:
-                own = error.standing
-        if own.wait:
-            self.alert_until = max(self.alert_until, now + own.wait)
+            wait = error.standing.wait
+        if wait:
+            self.alert_until = max(self.alert_until, now + wait)
 
     def refuses(self, peer: str, credential: bytes) -> QuotaStatus | None:
         """Return the quota status of a request that must not be looked up now; None if it may be."""

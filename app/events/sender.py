@@ -94,10 +94,15 @@ class Sender:
         for number, address in enumerate(addresses, 1):
             request = self._request(parts.scheme, address, port, target, sent, body, host)
             try:
-                return await self._send(request)
+                answer = await self._transport.handle_async_request(request)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 if number == len(addresses):
                     raise
+                continue
+            try:
+                return SendOutcome(answer.status_code, retry_after=_seconds(answer.headers.get_list("retry-after")))
+            finally:
+                await answer.aclose()
         raise ForbiddenUrlError
 
     def _request(  # noqa: PLR0917 - the parts of one URL
@@ -108,13 +113,6 @@ class Sender:
         timeouts = {"connect": wait.connect, "read": wait.read, "write": wait.read, "pool": wait.total}
         extensions = {"timeout": timeouts, "sni_hostname": host}
         return httpx2.Request("POST", url, headers=dict(headers), content=body, extensions=extensions)
-
-    async def _send(self, request: httpx2.Request) -> SendOutcome:
-        answer = await self._transport.handle_async_request(request)
-        try:
-            return SendOutcome(status=answer.status_code, retry_after=_seconds(answer.headers.get_list("retry-after")))
-        finally:
-            await answer.aclose()
 
 
 def _seconds(headers: Sequence[str]) -> int | None:
