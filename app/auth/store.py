@@ -482,12 +482,7 @@ def _by_name(rows: Sequence[Any]) -> dict[CallName, Any]:
     return {(row.caller, bytes(row.key_hash), row.part): row for row in rows}
 
 
-async def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answer) -> None:
-    """Keep the answer given in this transaction."""
-    keep_answer_about(session, call, answer, session.committing.subjects)
-
-
-def keep_answer_about(session: WriteSession, call: IdempotentCall, answer: Answer, about: Collection[bytes]) -> None:
+def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answer, about: Collection[bytes]) -> None:
     """Keep the answer given in this transaction, about these subjects."""
     row = {
         "caller": call.caller,

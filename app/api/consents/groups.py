@@ -31,7 +31,7 @@ from app.auth.store import (
     KeyClaim,
     KeyClaims,
     authentication,
-    keep_answer_about,
+    keep_answer,
     kept_as_they_are,
     release,
 )
@@ -451,7 +451,7 @@ class Group:
                 else:
                     answers[order] = answer = Answer(order.status, _body(recorded.done))
                     if order.call is not None:
-                        keep_answer_about(session, order.call, answer, frozenset((recorded.entry.subject_ref,)))
+                        keep_answer(session, order.call, answer, frozenset((recorded.entry.subject_ref,)))
                     if recorded.entry.imported:
                         importing[caller] = None
             if order.call is not None and not isinstance(answers.get(order), Answer):

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from app.api.http.peers import Proxies
 from app.audit.decision_log import Recorder
-from app.auth.callers import Authenticated, Buckets, Caller, Quota, RateLimits, UnauthorizedError, UnknownKeyLimiter
+from app.auth.callers import Buckets, Caller, Quota, RateLimits, UnauthorizedError, UnknownKeyLimiter
 from app.auth.sessions import Uses
 from app.auth.store import Answer, IdempotentCall, authentication, earlier_answer, keep_answer, kept_as_they_are
 from app.core.consent_link import Brand
@@ -229,7 +229,7 @@ class Write:
                 body = view.model_dump_json(exclude_none=True)
                 answer = Answer(202 if isinstance(view, WaitsForPerson) else status, body)
                 if call is not None:
-                    await keep_answer(session, call, answer)
+                    keep_answer(session, call, answer, session.committing.subjects)
         return Response(answer.body, answer.status, media_type="application/json")
 
     async def call(self, caller: Caller) -> IdempotentCall | None:
@@ -259,15 +259,12 @@ async def as_caller(
     """
     lookup = authentication(request.state.presented)
     async with writer.write(None, (kept_as_they_are([caller.id]), lookup), restores=restores) as session:
-        _still_is(caller, lookup.read(session.lead[lookup]))
+        authenticated = lookup.read(session.lead[lookup])
+        if authenticated is None or authenticated.caller.id != caller.id:
+            raise UnauthorizedError(presented=True)
+        if (authenticated.caller.scopes, authenticated.caller.processings) != (caller.scopes, caller.processings):
+            raise DatabaseUnavailableError
         yield session
-
-
-def _still_is(caller: Caller, authenticated: Authenticated | None) -> None:
-    if authenticated is None or authenticated.caller.id != caller.id:
-        raise UnauthorizedError(presented=True)
-    if (authenticated.caller.scopes, authenticated.caller.processings) != (caller.scopes, caller.processings):
-        raise DatabaseUnavailableError
 
 
 async def _write(request: Request, key: IdempotencyKey = None) -> Write:
