@@ -1,7 +1,7 @@
 """Reads and writes of the register. It holds tens of entries, so readers take whole ones."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
@@ -453,8 +453,3 @@ async def add_invalidation(session: WriteSession, processing: str, record: Inval
 def _invalidation(row: Row[Any]) -> InvalidationRecord:
     struck = Struck(row.version, None if row.text_sha256 is None else row.text_sha256.hex())
     return InvalidationRecord(row.number, struck, row.reason, row.recorded_at, row.recorded_by, row.at)
-
-
-def next_number(invalidations: Sequence[InvalidationRecord]) -> int:
-    """Return the number of the next invalidation: numbers are not given again."""
-    return max((each.number for each in invalidations), default=0) + 1

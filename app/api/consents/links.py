@@ -11,20 +11,14 @@ from app.api.consents.routes import ParentChecked
 from app.api.consents.routes import Territory as ConsentTerritory
 from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.security import Needs, as_shown, problems, strict_router
-from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, ReturnOriginsDep, WriterDep
+from app.api.http.services import DatabaseDep, DeploymentDep, ReturnOriginsDep, SourceDep, WriterDep
 from app.api.http.wire import ProcessingId, RecordView, SubjectBody, WireModel, at_fault, examples
 from app.auth.callers import Authenticated, Caller, Scope
 from app.core.consent import AgeBand
 from app.core.consent_link import Authentication, LinkKind
 from app.core.errors import NotFoundError
 from app.ledger.link_store import Origins, find_text, listed_address
-from app.operations.consents.make_links import (
-    LeftOutReason,
-    MadeLink,
-    WantedLink,
-    create_consent_link,
-    create_overview_link,
-)
+from app.operations.consents.make_links import LeftOutReason, WantedLink, create_consent_link, create_overview_link
 from app.operations.consents.search_consents import whose_consent
 from app.operations.service.deployment import SubjectName
 
@@ -189,7 +183,7 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
     by: Writer,
     writer: WriterDep,
     deployment: DeploymentDep,
-    public_url: PublicUrlDep,
+    source: SourceDep,
     origins: ReturnOriginsDep,
 ) -> ConsentLinkBody:
     """Make a link for one user to decide on processings of IV, or to withdraw; send it to that user only.
@@ -217,12 +211,12 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
         made = await make(session, deployment, by.caller, body.wanted(*whom, by.credential, return_to))
     return ConsentLinkBody(
         id=made.id,
-        url=_address(public_url, made),
+        url=f"{source}/consent/{made.token}",
         kind=body.kind,
         processings=list(made.processings),
         expires_at=made.expires_at,
         left_out=[LeftOutBody.of(each) for each in made.left_out],
-        parent=ParentLinkBody(id=made.parent.id, url=_address(public_url, made.parent)) if made.parent else None,
+        parent=ParentLinkBody(id=made.parent.id, url=f"{source}/consent/{made.parent.token}") if made.parent else None,
     )
 
 
@@ -252,7 +246,3 @@ def _listed(address: str, origins: Origins) -> str:
         how = "must be an https address of an origin that SCEAU_RETURN_TO_ORIGINS lists, without a user"
         raise InvalidRequestError([FieldError(field="return_to", message=how)])
     return kept
-
-
-def _address(public_url: str, made: MadeLink) -> str:
-    return f"{public_url.rstrip('/')}/consent/{made.token}"

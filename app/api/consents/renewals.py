@@ -17,12 +17,7 @@ from app.auth.callers import Caller, Scope
 from app.core.consent import State
 from app.core.renewal import FlagKind
 from app.db.session import WriteSession
-from app.operations.consents.sweep_renewals import (
-    ListedRenewal,
-    decline_renewal,
-    list_renewals,
-    name_subjects,
-)
+from app.operations.consents.sweep_renewals import ListedRenewal, decline_renewal, list_renewals, name_subjects
 from app.operations.service.show_home import list_job_runs
 
 router = strict_router("renewals")

@@ -16,11 +16,7 @@ from app.auth.callers import Authenticated, Caller, Scope
 from app.core.errors import CredentialEndedError
 from app.core.register import Gated, GateProposal
 from app.db.session import WriteSession
-from app.operations.register.proposals import (
-    GateAnswer,
-    accept_or_propose_restore,
-    rule_on,
-)
+from app.operations.register.proposals import GateAnswer, accept_or_propose_restore, rule_on
 from app.operations.service.gate import propose
 from app.register.gate import list_proposals
 

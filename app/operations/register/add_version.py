@@ -46,13 +46,7 @@ from app.register.records import (
     consent_texts,
     who_is,
 )
-from app.register.store import (
-    add_controller,
-    add_processing,
-    add_status_change,
-    load_controllers,
-    version_as_json,
-)
+from app.register.store import add_controller, add_processing, add_status_change, load_controllers, version_as_json
 from app.register.store import add_version as append_version
 
 
@@ -95,7 +89,11 @@ class VersionDraft:
             self.facts, number=number, effective_from=effective_from, material=material, controllers=frozenset(ids)
         )
         check_lawful(self.purpose, facts)
-        self._check_justified(facts)
+        if unusual(self.purpose, facts) and self.particulars.justification is None:
+            message = (
+                "A purpose of III that has data recipients, or that keeps data for over 30 days, needs a justification."
+            )
+            raise InvalidVersionError(message, field="justification")
         return VersionRecord(
             facts,
             self.name,
@@ -106,13 +104,6 @@ class VersionDraft:
             particulars=self.particulars,
             reason=self.reason,
         )
-
-    def _check_justified(self, facts: ProcessingVersion) -> None:
-        if unusual(self.purpose, facts) and self.particulars.justification is None:
-            message = (
-                "A purpose of III that has data recipients, or that keeps data for over 30 days, needs a justification."
-            )
-            raise InvalidVersionError(message, field="justification")
 
 
 async def find_controllers(session: ReadSession, draft: VersionDraft) -> tuple[ControllerRecord | None, ...]:

@@ -28,7 +28,6 @@ from app.register.store import (
     load_invalidations,
     load_processing,
     lock_processing,
-    next_number,
 )
 
 _AT_ONCE: Final = 200
@@ -142,7 +141,8 @@ async def invalidate_processing(
         return in_force  # confirmed again: the first attempt may have ended before it was
     await check_struck(session, record, struck)
     now = await session.now()
-    made = InvalidationRecord(next_number(invalidations), struck, reason, now, caller.id, record.next_instant(now))
+    number = max((each.number for each in invalidations), default=0) + 1  # numbers are not given again
+    made = InvalidationRecord(number, struck, reason, now, caller.id, record.next_instant(now))
     await add_invalidation(session, identifier, made)
     detail = {"invalidation": made.number, "version": made.struck.version}
     target = Target(TargetKind.PROCESSING, identifier)
