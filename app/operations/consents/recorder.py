@@ -447,7 +447,18 @@ def withdrawal(stated: Withdrawal, ledger: OpenLedger, deployment: Deployment, c
     else:
         when = time_of_narrowing(ledger, deployment, caller, stated.received_at, field="received_at")
     capacity, widens = capacity_of(ledger, deployment, caller, stated.capacity, when.at, is_grant=False)
-    return Recording(_withdrawal_entry(caller, ledger, replace(stated, capacity=capacity), when), widens)
+    evidence = {"method": stated.method, "link": str(stated.link) if stated.link is not None else None}
+    entry = entry_of(
+        ledger,
+        caller,
+        when,
+        kind=EventKind.WITHDRAWN,
+        processing=stated.processing,
+        stated_at=stated.received_at,
+        evidence={name: value for name, value in evidence.items() if value is not None} or None,
+        capacity=capacity,
+    )
+    return Recording(entry, widens)
 
 
 def is_known(events: Iterable[ConsentEvent], processings: Collection[str] | None) -> bool:
@@ -461,20 +472,6 @@ def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow]
     others = (event for event in before.events if event.kind is not EventKind.WITHDRAWN)
     matched = is_known(others, caller.processings)
     return RecordedWithdrawal(entry.event.id, matched, tuple(row.id for row in ended), entry.event.collected_at)
-
-
-def _withdrawal_entry(caller: Caller, ledger: OpenLedger, stated: Withdrawal, when: CollectionTime) -> LedgerEntry:
-    evidence = {"method": stated.method, "link": str(stated.link) if stated.link is not None else None}
-    return entry_of(
-        ledger,
-        caller,
-        when,
-        kind=EventKind.WITHDRAWN,
-        processing=stated.processing,
-        stated_at=stated.received_at,
-        evidence={name: value for name, value in evidence.items() if value is not None} or None,
-        capacity=stated.capacity,
-    )
 
 
 # Each of these is recorded in the ledger of its subject.

@@ -154,15 +154,10 @@ async def consent_history(session: WriteSession, caller: Caller, identifier: UUI
     None when there is no such consent, or the caller may not see it.
     """
     entry = await find_entry(session, identifier)
-    if entry is None or entry.event.kind not in CONSENTS or entry.event.processing is None:
-        return None
-    processing = entry.event.processing
-    if not caller.may_ask_about(processing):
+    if entry is None or entry.event.kind not in CONSENTS or await read_event(session, caller, identifier) is None:
         return None
     entries = await load_entries(session, entry.subject_ref)
-    target = Target(TargetKind.CONSENT, str(identifier), entry.subject_ref)
-    await record_act(session, ActKind.CONSENT_HISTORY_READ, caller.id, target, {"processing": processing})
-    return [each for each in entries if each.event.concerns(processing)]
+    return [each for each in entries if each.event.concerns(entry.event.processing or "")]
 
 
 async def read_event(session: WriteSession, caller: Caller, identifier: UUID) -> LedgerEntry | None:

@@ -6,7 +6,7 @@ ISO/IEC TS 27560 has them, in DPV terms (`app.operations.proof.receipts`).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from app.ledger.locators import shared_since
 from app.ledger.projection import LedgerEntry
 from app.ledger.store import acts_of_parent, load_entries, solicitations_of
 from app.ledger.sweep import flags_of
+from app.operations.decisions.judging import instant
 from app.operations.proof.receipts import receipt_of, records_of
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference, recorded_ref, ref_of
 from app.register.records import CONTEXT
@@ -122,7 +123,7 @@ async def everything_about(  # noqa: PLR0917 - where to read, about whom, and wh
     export = {
         "@context": CONTEXT,
         "@type": "dpv:RecordsOfActivities",
-        "dct:created": _text(now),
+        "dct:created": instant(now),
         "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": name.id, "type": name.type},
         "dpv:hasRecordOfActivity": await _records(session, entries, name, service),
         "events": [_event(each) for each in entries],
@@ -161,9 +162,9 @@ def _event(entry: LedgerEntry) -> dict[str, Any]:
         "processing": event.processing,
         "version": event.version,
         "elements": None if event.elements is None else sorted(event.elements),
-        "collected_at": _text(event.collected_at),
-        "recorded_at": _text(entry.recorded_at),
-        "expires_at": None if event.expires_at is None else _text(event.expires_at),
+        "collected_at": instant(event.collected_at),
+        "recorded_at": instant(entry.recorded_at),
+        "expires_at": None if event.expires_at is None else instant(event.expires_at),
         "territory": event.territory,
         "imported": entry.imported,
         "evidence": entry.evidence,
@@ -189,7 +190,7 @@ async def _who_looked(session: ReadSession, ref: bytes) -> list[Mapping[str, Any
     acts = await every_act(session, TrailQuery(target=Target(subject_ref=ref)))
     names = await names_of_callers(session, {act.caller for act in acts if act.caller is not None})
     return [
-        {"at": _text(act.at), "act": act.act, "by": names[act.caller] if act.caller is not None else act.way}
+        {"at": instant(act.at), "act": act.act, "by": names[act.caller] if act.caller is not None else act.way}
         for act in acts
     ]
 
@@ -210,7 +211,7 @@ async def _beside(session: ReadSession, vault: Vault, ref: bytes | None) -> dict
         for each in await names_of(session, ref)
     ]
     since = await shared_since(session, ref)
-    return members if since is None else {**members, "shared_since": _text(since)}
+    return members if since is None else {**members, "shared_since": instant(since)}
 
 
 def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -220,7 +221,7 @@ def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
-        return _text(value)
+        return instant(value)
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return str(value) if isinstance(value, UUID | date) else value
@@ -232,7 +233,3 @@ async def _names_of_processings(session: ReadSession, export: Mapping[str, Any])
     named = {each.get("processing") for name in lists for each in export[name]}
     records = await load_processings(session, sorted(named - {None}))
     return {identifier: dict(record.versions[-1].name) for identifier, record in records.items()}
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

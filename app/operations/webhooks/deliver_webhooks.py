@@ -273,18 +273,12 @@ async def run_events(courier: Courier, *, lasting: timedelta, stopping: asyncio.
                 await asyncio.wait_for(stopping.wait(), courier.look_again)
         ended = True
     finally:
-        await _finish(serving, cancelled=not ended)
+        for task in serving.values() if not ended else ():  # else the attempts under way end by themselves
+            task.cancel()
+        await asyncio.gather(*serving.values(), return_exceptions=True)
     if stopping.is_set():
         raise asyncio.CancelledError
     return dispatched
-
-
-async def _finish(serving: dict[UUID, asyncio.Task[None]], *, cancelled: bool) -> None:
-    """Wait for the attempts under way, which end by themselves; cancel them first if they are to be given up."""
-    for task in serving.values():
-        if cancelled:
-            task.cancel()
-    await asyncio.gather(*serving.values(), return_exceptions=True)
 
 
 # Turn rows of the outbox into deliveries, and trim what is no longer needed.
