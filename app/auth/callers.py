@@ -144,13 +144,13 @@ class Caller:
         return self if scopes is None else replace(self, scopes=self.scopes & scopes)
 
     def require(self, *scopes: Scope) -> None:
-        """Refuse unless this caller has one of the scopes; if none is named, none is needed.
+        """Refuse unless this caller has one of the scopes; if none is named, it has none of them.
 
         Raises:
             ScopeMissingError: it has none of them.
 
         """
-        if scopes and self.scopes.isdisjoint(scopes):
+        if self.scopes.isdisjoint(scopes):
             named = " or ".join(scope.value for scope in scopes)
             message = f"This needs the scope {named}, which the caller does not have."
             raise ScopeMissingError(message)

@@ -1,5 +1,7 @@
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
@@ -9,7 +11,8 @@ from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes
 from app.api.http.security import Needs, UnguardedRouteError, open_to_all, scopes_by_route
 from app.api.register import routes as processings
-from app.auth.callers import Scope
+from app.auth.callers import Caller, Scope
+from app.core.errors import ScopeMissingError
 from tests.secrecy.requests import BODIES
 from tests.support.api import UNLIMITED, running
 from tests.support.databases import new_database
@@ -163,6 +166,14 @@ def test_an_act_of_one_scope_is_refused_to_a_caller_of_the_other(shared):
             _, caller = person(shared, other.value)
             answer = caller.call("POST", path, body)
             assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:scope-missing")
+
+
+def test_no_scope_at_all_is_no_permission():
+    """A caller of every scope is refused where the scopes that are asked for are none, as left out by mistake."""
+    caller = Caller(UUID(UNKNOWN_ID), "all", frozenset(Scope), None, datetime.now(UTC))
+    with pytest.raises(ScopeMissingError):
+        caller.require()
+    caller.require(Scope.AUDIT_READ, Scope.STAFF_WRITE)
 
 
 def _guarded():

@@ -80,7 +80,8 @@ class Needs:
         request.state.authenticated, request.state.presented = authenticated, presented
         request.state.caller = str(authenticated.caller.id)
         charge(request, services.limits, self.counted, authenticated.caller)
-        authenticated.caller.require(*self._named)
+        if self._named:
+            authenticated.caller.require(*self._named)
         return authenticated.caller
 
 
@@ -98,7 +99,8 @@ class NeedsRemembered(Needs):
             return await super().__call__(request, credentials)
         request.state.presented, request.state.caller = presented, str(caller.id)
         charge(request, services.limits, self.counted, caller)
-        caller.require(*self._named)
+        if self._named:
+            caller.require(*self._named)
         return caller
 
 
