@@ -12,7 +12,7 @@ from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
-from app.api.http.problems import RETRY_AFTER_SECONDS
+from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
 from app.api.http.security import open_to_all
 from app.api.http.services import DeploymentDep, PromptDatabaseDep, WriterDep, services_of
 from app.api.http.wire import ProcessingId
@@ -41,12 +41,25 @@ from app.operations.service.deployment import Deployment
 from app.pages.consents.overview import OVERVIEW, STANDING, overview_page
 from app.pages.consents.receipt import receipt_json, receipt_page
 from app.pages.consents.view import CONSENT, CONSENT_FOR, Seals, banner_of, consent_page, shown_language
-from app.pages.rendering import PAGE_HEADERS, from_this_site, page_router, read_form, render, standing_alone
-from app.pages.words import LanguageDep
+from app.pages.rendering import PAGE_HEADERS, PageRoute, from_this_site, page_router, read_form, render, standing_alone
+from app.pages.words import LanguageDep, language_of
 from app.proof.notes import log_name
 from app.words import Language
 
-router = page_router()
+
+class LinkRoute(PageRoute):
+    """A route of links. An unknown, altered or ended one has the same page, so that it reveals nothing."""
+
+    def refused(self, request: Request, error: DomainError) -> Response:
+        """The page that says that the link leads nowhere, or why the request was refused otherwise."""
+        if not isinstance(error, NotFoundError | ConsentLinkEndedError):
+            return super().refused(request, error)
+        language = language_of(request)
+        context = {"title": CONSENT.in_language(language)["title_ended"]}
+        return render(request, "consent_ended.html", language, CONSENT, context, status_of(error))
+
+
+router = page_router(LinkRoute)
 
 _FIELDS: Final = frozenset({"form", "seal", "processing", "shown", "press"})
 _CHOSEN: Final = frozenset({"answering_as"})
@@ -73,11 +86,8 @@ class _ConsentPage:
 
     async def show(self, digest: bytes, refusal: DomainError | None = None) -> Response:
         """Show the page of a link as it stands now, with a refusal above it if there is one."""
-        try:
-            async with self.database.read() as session:
-                opened = await open_consent_link(session, self.deployment, digest)
-        except (NotFoundError, ConsentLinkEndedError) as ended:
-            return _ended(self.request, self.language, ended)
+        async with self.database.read() as session:
+            opened = await open_consent_link(session, self.deployment, digest)
         if opened.link.kind is LinkKind.OVERVIEW:
             return await self.overview(digest, refusal)
         language = shown_language(opened, self.language)
@@ -93,21 +103,19 @@ class _ConsentPage:
         """The answers of a link as a file to keep: one processing if signed, everything for an overview link.
 
         Raises:
-            NotFoundError: there is no such link, or nothing was answered.
+            NotFoundError: there is no such link.
             ConsentLinkEndedError: it has ended.
+            HTTPException: 404, nothing was answered.
 
         """
-        try:
-            # What a person keeps is read from a server that is known to be the primary.
-            async with services_of(self.request).reads.read() as session:
-                opened = await open_consent_link(session, self.deployment, digest)
-                signed = await self._signed(session, opened, processing) if form is ReceiptForm.SIGNED else ""
-        except (NotFoundError, ConsentLinkEndedError) as ended:
-            return _ended(self.request, self.language, ended)
+        # What a person keeps is read from a server that is known to be the primary.
+        async with services_of(self.request).reads.read() as session:
+            opened = await open_consent_link(session, self.deployment, digest)
+            signed = await self._signed(session, opened, processing) if form is ReceiptForm.SIGNED else ""
         if opened.link.kind is LinkKind.OVERVIEW and form is ReceiptForm.JSON:
             return await self.overview(digest, file=True)
         if signed is None or all(item.decision is None for item in opened.items):
-            raise NotFoundError
+            raise HTTPException(404)
         language = shown_language(opened, self.language)
         name = CONSENT.in_language(language)["receipt_file"]
         kind = f"{processing}.jwt" if form is ReceiptForm.SIGNED else form.value
@@ -135,19 +143,16 @@ class _ConsentPage:
     async def overview(self, digest: bytes, refusal: DomainError | None = None, *, file: bool = False) -> Response:
         """Everything that is held about a person, by a link of that kind: as a page, or as a file of data."""
         services = services_of(self.request)
-        try:
-            # What a person keeps is read from a server that is known to be the primary. The log is read first, by
-            # pages, and a link leads to one account for ever.
-            async with services.reads.read() as session:
-                ref = (await open_consent_link(session, self.deployment, digest)).link.subject_ref
-            logged = await decisions_about(services.searches.read, ref)
-            async with services.reads.read() as session:
-                opened = await open_consent_link(session, self.deployment, digest)
-                vault, source = self.deployment.vault, services.source
-                export = await everything_about(session, vault, ref, opened.name, source, logged)
-                kept = max(services.log_retention, await load_log_floor(session))
-        except (NotFoundError, ConsentLinkEndedError) as ended:
-            return _ended(self.request, self.language, ended)
+        # What a person keeps is read from a server that is known to be the primary. The log is read first, by pages,
+        # and a link leads to one account for ever.
+        async with services.reads.read() as session:
+            ref = (await open_consent_link(session, self.deployment, digest)).link.subject_ref
+        logged = await decisions_about(services.searches.read, ref)
+        async with services.reads.read() as session:
+            opened = await open_consent_link(session, self.deployment, digest)
+            vault, source = self.deployment.vault, services.source
+            export = await everything_about(session, vault, ref, opened.name, source, logged)
+            kept = max(services.log_retention, await load_log_floor(session))
         language = self.language
         if file:
             saved = f'attachment; filename="{OVERVIEW.in_language(language)["file"]}-{opened.now:%Y-%m-%d}.json"'
@@ -213,8 +218,6 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
             recorded = await answer_consent_form(session, page.deployment, form, seal, pressed, page.kept)
     except (FormOutdatedError, TextChangedError, JointConsentNeededError, QualityNotStatedError) as refusal:
         return await page.show(digest, refusal)
-    except (NotFoundError, ConsentLinkEndedError) as ended:
-        return _ended(request, language, ended)
     except DatabaseUnavailableError:  # perhaps after the commit
         return _unknown(request, language)
     if not recorded:
@@ -225,13 +228,6 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
 
 def _status_after(refusal: DomainError | None) -> int:
     return 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
-
-
-def _ended(request: Request, language: Language, ended: DomainError) -> Response:
-    """The page for an unknown, altered or ended link; it is the same for each, so that it reveals nothing."""
-    title = CONSENT.in_language(language)["title_ended"]
-    status = 404 if isinstance(ended, NotFoundError) else 410
-    return render(request, "consent_ended.html", language, CONSENT, {"title": title}, status)
 
 
 def _unknown(request: Request, language: Language) -> Response:
