@@ -156,6 +156,12 @@ PAGE_HEADERS: Final = {
 }
 """The headers of a page, beside those of every answer (app.api.http.exchange), whose policy is for JSON."""
 
+
+def saved_as(name: str) -> dict[str, str]:
+    """The headers of a file that the browser saves under a name."""
+    return {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+
+
 _STYLED: Final = re.compile(r'<link rel="stylesheet"[^>]*>')
 _LOGO: Final = re.compile(r'<img class="logo"[^>]*>\n?')
 _SERVER_ERROR: Final = 500

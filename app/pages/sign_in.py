@@ -145,10 +145,13 @@ class Visit:
         """Send the browser to the form that asks for a key."""
         return self.to(self.entrance.form)
 
+    def address(self, path: str, **query: str) -> str:
+        """A path of this service in the language of the page."""
+        return f"{root_of(self.request)}{path}?{urlencode({'lang': self.language.value, **query})}"
+
     def to(self, path: str, **query: str) -> RedirectResponse:
         """Send the browser to a path of this service (RFC 9110, 303)."""
-        parameters = urlencode({"lang": self.language.value, **query})
-        return RedirectResponse(f"{root_of(self.request)}{path}?{parameters}", 303)
+        return RedirectResponse(self.address(path, **query), 303)
 
     def form(self, refusal: str | None = None, status: int = 200) -> Response:
         """The form that asks for a key."""

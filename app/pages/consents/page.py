@@ -41,7 +41,7 @@ from app.operations.service.deployment import Deployment
 from app.pages.consents.overview import OVERVIEW, STANDING, overview_page
 from app.pages.consents.receipt import receipt_json, receipt_page
 from app.pages.consents.view import CONSENT, CONSENT_FOR, Seals, banner_of, consent_page, shown_language
-from app.pages.rendering import PAGE_HEADERS, PageRoute, from_this_site, page_router, read_form, render, standing_alone
+from app.pages.rendering import PageRoute, from_this_site, page_router, read_form, render, saved_as, standing_alone
 from app.pages.words import LanguageDep, language_of
 from app.proof.notes import log_name
 from app.words import Language
@@ -119,15 +119,15 @@ class _ConsentPage:
         language = shown_language(opened, self.language)
         name = CONSENT.in_language(language)["receipt_file"]
         kind = f"{processing}.jwt" if form is ReceiptForm.SIGNED else form.value
-        file = {"Content-Disposition": f'attachment; filename="{name}-{opened.now:%Y-%m-%d}.{kind}"'}
+        headers = saved_as(f"{name}-{opened.now:%Y-%m-%d}.{kind}")
         if form is ReceiptForm.SIGNED:
-            return Response(signed, media_type="application/jwt", headers={**PAGE_HEADERS, **file})
+            return Response(signed, media_type="application/jwt", headers=headers)
         if form is ReceiptForm.JSON:
-            return JSONResponse(receipt_json(opened), headers={**PAGE_HEADERS, **file})
+            return JSONResponse(receipt_json(opened), headers=headers)
         catalogue = CONSENT_FOR[opened.audience]
         page = receipt_page(opened, language, services_of(self.request).source)
         shown = render(self.request, "receipt.html", language, catalogue, page)
-        return HTMLResponse(self._alone(shown), headers={**PAGE_HEADERS, **file})
+        return HTMLResponse(self._alone(shown), headers=headers)
 
     async def _signed(self, session: ReadSession, opened: OpenedLink, processing: str | None) -> str | None:
         """The signed receipt, a compact JWS, of the person's decision about one processing by this link.
@@ -155,8 +155,7 @@ class _ConsentPage:
             kept = max(services.log_retention, await load_log_floor(session))
         language = self.language
         if file:
-            saved = f'attachment; filename="{OVERVIEW.in_language(language)["file"]}-{opened.now:%Y-%m-%d}.json"'
-            headers = {**PAGE_HEADERS, "Content-Disposition": saved}
+            headers = saved_as(f"{OVERVIEW.in_language(language)['file']}-{opened.now:%Y-%m-%d}.json")
             return JSONResponse(export, headers=headers, media_type="application/ld+json")
         page = overview_page(
             export,

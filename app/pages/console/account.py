@@ -21,7 +21,7 @@ from app.auth.issuer_trust import IssuerUnavailableError, SignInAttempt, SignInF
 from app.auth.sessions import CALLBACK
 from app.operations.service.page_sessions import SignInForm, SignInRefused
 from app.pages.console.frame import CONSOLE, VisitDep, router
-from app.pages.rendering import render, root_of
+from app.pages.rendering import render
 from app.pages.sign_in import SESSION
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ async def from_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
     if isinstance(signed_in, SignInRefused):
         services.sign_ins.take(peer, now)
         return visit.by_account("unknown_account", 403)
-    address = f"{root_of(visit.request)}{visit.entrance.page}?lang={visit.language.value}"
-    context = {"title": CONSOLE["signed_in_go_on"][visit.language], "to": address}
+    context = {"title": CONSOLE["signed_in_go_on"][visit.language], "to": visit.address(visit.entrance.page)}
     answer = render(visit.request, "console/go_on.html", visit.language, CONSOLE, context)
     visit.cookies.put(answer, SESSION, signed_in)
     visit.cookies.drop(answer, _FLOW)

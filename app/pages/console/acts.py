@@ -161,7 +161,7 @@ async def _carried_out(desk: Desk, act: ConsoleAct, about: str, fields: Fields, 
         done = await act.run(session, request)
     if done.show is not None:
         return done.show()
-    answer = desk.to(done.path, done=done.word) if done.word else desk.to(done.path)
+    answer = desk.visit.to(done.path, done=done.word) if done.word else desk.visit.to(done.path)
     if done.cookie is not None:
         desk.visit.cookies.put(answer, *done.cookie)
     return answer

@@ -8,11 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
-from starlette.responses import RedirectResponse
 
 from app.api.http.problems import status_of
 from app.api.http.security import charge
@@ -23,7 +21,7 @@ from app.operations.service.page_sessions import SignInForm
 from app.pages import dates
 from app.pages.console.fields import FilledForm
 from app.pages.console.tables import Cell, Table
-from app.pages.rendering import ElsewhereError, PageRoute, error_page, page_router, render, root_of
+from app.pages.rendering import ElsewhereError, PageRoute, error_page, page_router, render
 from app.pages.sign_in import Entrance, Visit, add_sign_in
 from app.pages.words import language_of
 from app.words import Catalogue, Language
@@ -114,11 +112,7 @@ class Desk:
 
     def address(self, path: str, **query: str) -> str:
         """A path of this service in the language of the page."""
-        return f"{root_of(self.visit.request)}{path}?{urlencode({'lang': self.language.value, **query})}"
-
-    def to(self, path: str, **query: str) -> RedirectResponse:
-        """Send the browser to a path of this service (RFC 9110, 303)."""
-        return RedirectResponse(self.address(path, **query), 303)
+        return self.visit.address(path, **query)
 
     def number(self, number: int) -> str:
         """A number with its thousands apart."""

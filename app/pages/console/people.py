@@ -41,7 +41,7 @@ from app.pages.console.acts import ActRequest, DoneAct, Fields, act, add_act, fo
 from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.dates import moment
-from app.pages.rendering import PAGE_HEADERS
+from app.pages.rendering import saved_as
 from app.proof.notes import log_name
 from app.register.gate import read_register
 from app.words import Catalogue
@@ -114,7 +114,7 @@ async def show_one(desk: PeopleDesk) -> Response:
     try:
         return await _person(desk, handle, None)
     except NotFoundError:
-        return desk.to(Room.PEOPLE.path)
+        return desk.visit.to(Room.PEOPLE.path)
 
 
 async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response:
@@ -193,8 +193,7 @@ async def receipt(identifier: Annotated[UUID, Path(alias="id")], desk: PeopleDes
 
 def saved(content: str | bytes, media_type: str, name: str) -> Response:
     """A file for the browser to save."""
-    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type=media_type, headers=headers)
+    return Response(content, media_type=media_type, headers=saved_as(name))
 
 
 # The acts. Each but the search is about a person by a sealed handle.

@@ -42,7 +42,7 @@ from app.pages.console.home import lapses_chart, lapses_of, months_about, part
 from app.pages.console.people import saved
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import day, moment, month, until
-from app.pages.rendering import PAGE_HEADERS
+from app.pages.rendering import saved_as
 from app.pages.report import read_report, report_csv, report_document
 from app.proof.anchors import Anchoring, anchored_log
 from app.proof.notes import log_name
@@ -125,8 +125,7 @@ async def due(desk: RenewalsDesk) -> Response:
     desk.caller.require(Scope.CONSENTS_READ)
     desk.caller.require(Scope.SUBJECTS_READ)
     name = f"{desk.t['file_of_renewals']}.csv"
-    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(_due_rows(desk), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(_due_rows(desk), media_type="text/csv; charset=utf-8", headers=saved_as(name))
 
 
 async def _due_rows(desk: Desk) -> AsyncIterator[str]:
@@ -290,8 +289,7 @@ async def _bundle(session: WriteSession, request: ActRequest) -> DoneAct:
     await record_act(session, ActKind.BUNDLE_MADE, desk.caller.id, detail=detail)
     options = {"--since": wanted.since, "--until": until, "--processing": wanted.processing}
     words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
-    name = f"{desk.t['file_of_bundle']}.zip"
-    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    headers = saved_as(f"{desk.t['file_of_bundle']}.zip")
     return DoneAct(
         show=lambda: StreamingResponse(
             bundle_of(words, lambda: _still_here(desk)), media_type="application/zip", headers=headers
