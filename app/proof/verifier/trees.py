@@ -128,20 +128,27 @@ def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root
         root: the root of the tree.
 
     """
-    if not 0 <= index < size:
-        return False
-    node, last, computed = index, size - 1, leaf
-    for sibling in proof:
+    climbed = _climbed(index, size - 1, leaf, proof) if 0 <= index < size else None
+    return climbed is not None and climbed[1] == root
+
+
+def _climbed(node: int, last: int, start: bytes, siblings: Sequence[bytes]) -> tuple[bytes, bytes] | None:
+    """The roots to which the hashes of a proof lead from a node: of the tree that ends with it, and of the whole tree.
+
+    None if they are too many or too few. `node`, `last`: the places of the node and of the last one on its level.
+    """
+    old = new = start
+    for sibling in siblings:
         if last == 0:
-            return False
+            return None
         if node & 1 or node == last:
-            computed = node_hash(sibling, computed)
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
             while not node & 1 and node:
                 node, last = node >> 1, last >> 1
         else:
-            computed = node_hash(computed, sibling)
+            new = node_hash(new, sibling)
         node, last = node >> 1, last >> 1
-    return last == 0 and computed == root
+    return (old, new) if last == 0 else None
 
 
 def is_consistent(first: int, second: int, proof: Sequence[bytes], first_root: bytes, second_root: bytes) -> bool:
@@ -165,15 +172,4 @@ def is_consistent(first: int, second: int, proof: Sequence[bytes], first_root: b
     node, last = first - 1, second - 1
     while node & 1:
         node, last = node >> 1, last >> 1
-    old = new = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            return False
-        if node & 1 or node == last:
-            old, new = node_hash(sibling, old), node_hash(sibling, new)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            new = node_hash(new, sibling)
-        node, last = node >> 1, last >> 1
-    return last == 0 and old == first_root and new == second_root
+    return _climbed(node, last, path[0], path[1:]) == (first_root, second_root)
