@@ -15,7 +15,7 @@ from cryptography.x509 import Certificate
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
 from app.proof.anchors import AuthorityError, StampAnswer
-from app.proof.verifier.anchors import STAMP_FAULTS, StampError, StampTerms, stamp_of
+from app.proof.verifier.anchors import STAMP_FAULTS, StampError, stamp_of
 
 _LONGEST: Final = 65_536
 """The most bytes of an answer; with its certificates it has some thousands."""
@@ -62,9 +62,8 @@ class TimeAuthority:
             raise AuthorityError("timeout") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
             raise AuthorityError("connect") from None
-        terms = StampTerms(self._roots, query.nonce)
         try:
-            return StampAnswer(answered, stamp_of(answered, content, terms))
+            return StampAnswer(answered, stamp_of(answered, content, self._roots, query.nonce))
         except StampError as error:
             raise AuthorityError(str(error)) from None
 

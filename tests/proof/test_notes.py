@@ -124,10 +124,10 @@ def test_a_proof_of_a_log_holds_for_its_entry_only():
     head = Checkpoint(signer.key.name, 2, node_hash(*leaves))
     hashes = inclusion_proof(1, 2, lambda level, index: leaves[index] if level == 0 else head.root)
     proof = LogProof.parse(tlog_proof(1, hashes, signed_checkpoint(head, [signer])))
-    assert proof.holds(leaves[1], [signer.key])
-    assert not proof.holds(leaves[0], [signer.key])
+    assert proof.leads_to(leaves[1], opened(proof.checkpoint, [signer.key]))
+    assert not proof.leads_to(leaves[0], head)
     with pytest.raises(NoteError):
-        proof.holds(leaves[1], [_signer().key])
+        opened(proof.checkpoint, [_signer().key])
     with_more = tlog_proof(1, hashes, signed_checkpoint(head, [signer])).replace("index", "extra AAAA\nindex", 1)
     assert LogProof.parse(with_more) == proof
     for wrong in ("", "index 1\n", "c2sp.org/tlog-proof@v1\nindex 01\n\nx", "c2sp.org/tlog-proof@v1\nindex 1\n!\n\nx"):

@@ -20,7 +20,7 @@ from app.operations.proof.append_entries import keep_stamp
 from app.proof.anchors import AuthorityError, StampAnswer
 from app.proof.authority import TimeAuthority
 from app.proof.store import latest_checkpoint
-from app.proof.verifier.anchors import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
+from app.proof.verifier.anchors import STAMP_FAULTS, Stamp, StampError, stamp_of
 from app.wiring.parts import database_of, deployment_of
 from tests.proof.logs import lines_of, lived_in, rewritten
 from tests.proof.tsa import POLICY, Authority, serving
@@ -151,15 +151,15 @@ def test_a_stamp_that_is_none_is_named(stamped, authority, stranger, tmp_path, c
 
 def test_an_answer_that_was_changed_is_a_stamp_of_the_same_or_none(authority):
     """An answer with one changed byte is refused with a known fault, or reads as the original stamp."""
-    answer, terms = (
+    answer, roots = (
         authority.answer(authority.query(b"x")),
-        StampTerms(load_pem_x509_certificates(authority.roots.read_bytes())),
+        load_pem_x509_certificates(authority.roots.read_bytes()),
     )
-    genuine, faults = stamp_of(answer, b"x", terms), set()
+    genuine, faults = stamp_of(answer, b"x", roots), set()
     for at in range(len(answer)):
         changed = answer[:at] + bytes([answer[at] ^ 1 + at % 255]) + answer[at + 1 :]
         try:
-            assert stamp_of(changed, b"x", terms) == genuine
+            assert stamp_of(changed, b"x", roots) == genuine
         except StampError as error:
             faults.add(str(error))
     assert {"form", "imprint", "signature"} <= faults <= set(STAMP_FAULTS)

@@ -42,14 +42,6 @@ STAMP_FAULTS = {
 
 
 @dataclass(frozen=True)
-class StampTerms:
-    """What a time-stamp must fulfil. `roots`: the trusted roots. `nonce`: the one that it must have; None: any."""
-
-    roots: Sequence[Certificate]
-    nonce: int | None = None
-
-
-@dataclass(frozen=True)
 class Stamp:
     """When an authority signed a time-stamp, and under which of its policies."""
 
@@ -62,7 +54,7 @@ def can_check_stamps() -> bool:
     return find_spec(_LIBRARY) is not None
 
 
-def stamp_of(answer: bytes, content: bytes, terms: StampTerms) -> Stamp:
+def stamp_of(answer: bytes, content: bytes, roots: Sequence[Certificate], nonce: int | None = None) -> Stamp:
     """Check that an authority has time-stamped a content; return when, and under which policy.
 
     The certificates must have been in force at that time. Whether one was revoked is not checked.
@@ -70,10 +62,11 @@ def stamp_of(answer: bytes, content: bytes, terms: StampTerms) -> Stamp:
     Args:
         answer: a TimeStampResp, in DER.
         content: what is stamped, by its SHA-256.
-        terms: what the answer must fulfil.
+        roots: the trusted roots.
+        nonce: the one that it must have; None: any.
 
     Raises:
-        StampError: the answer does not fulfil them, or is no time-stamp of this content.
+        StampError: it is no time-stamp of this content, or none under these roots with this nonce.
 
     """
     from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response  # noqa: PLC0415
@@ -86,10 +79,10 @@ def stamp_of(answer: bytes, content: bytes, terms: StampTerms) -> Stamp:
         imprint = info.message_imprint
         if (imprint.hash_algorithm, imprint.message) != (_SHA256, hashlib.sha256(content).digest()):
             raise StampError("imprint")
-        if terms.nonce is not None and info.nonce != terms.nonce:
+        if nonce is not None and info.nonce != nonce:
             raise StampError("nonce")
         # The library may append to the list that it gets, so it gets a copy.
-        VerifierBuilder(roots=list(terms.roots)).build().verify_message(response, content)
+        VerifierBuilder(roots=list(roots)).build().verify_message(response, content)
     except VerificationError:
         raise StampError("signature") from None
     except (ValueError, TypeError, OverflowError):
@@ -184,7 +177,7 @@ def anchors_of(bag: zipfile.ZipFile, path: str, trust: Trust) -> Anchors:
                 seen = [Seen(head_of(content), "the stamped checkpoint", None)]
                 unchecked.append(size)
             else:
-                stamp = stamp_of(member(bag, f"data/stamps/{size}.tsr"), content, StampTerms(trust.roots))
+                stamp = stamp_of(member(bag, f"data/stamps/{size}.tsr"), content, trust.roots)
                 seen = [Seen(head_of(content), f"a time-stamp under policy {stamp.policy}", stamp.at)]
         except StampError as error:
             anchors.wrong.append(f"the time-stamp of {size} entries: {STAMP_FAULTS[str(error)]}")

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import combinations
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,7 +30,7 @@ from app.proof.verifier.files import (
     member,
     objects,
 )
-from app.proof.verifier.notes import Checkpoint, KnownHeads, NoteError, VerifierKey, followed, opened
+from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, contradiction, followed, opened
 from app.proof.verifier.trees import Frontier, LogProof, is_consistent, leaf_hash
 
 FORMAT = "sceau-bundle/1"
@@ -58,15 +59,15 @@ class Beside:
 
     `heads`: the file, the note, and whether it must be of the bundle's log; the code that uses a head checks its
     signature. `entries`: the file and the entry that it has, by log and place. `acts`: by id. `consents`: ids; bundles
-    must report whether these ended. `known`: the heads whose signatures were checked. `forks`: lines that each
-    report two entries at one place. `bundles`: the files that are bundles.
+    must report whether these ended. `known`: the heads whose signatures were checked, each with its file. `forks`:
+    lines that each report two entries at one place. `bundles`: the files that are bundles.
     """
 
     heads: list[tuple[str, str, bool]] = field(default_factory=list)
     entries: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
     acts: dict[str, list[PromisedAct]] = field(default_factory=dict)
     consents: frozenset[str] = frozenset()
-    known: KnownHeads = field(default_factory=KnownHeads)
+    known: dict[tuple[str, Checkpoint], None] = field(default_factory=dict)
     forks: list[str] = field(default_factory=list)
     bundles: set[str] = field(default_factory=set)
 
@@ -75,6 +76,12 @@ class Beside:
         other, recorded = self.entries.setdefault((origin, place), (file, entry))
         if recorded != entry:
             self.forks.append(f"{other} and {file}: {origin} was forked: they have two entries of number {place}")
+
+    def contradictions(self) -> list[str]:
+        """A line for each two heads or entries that no honest log can both have, with the names of both files."""
+        pairs = combinations(self.known, 2)
+        faults = [(file, other, contradiction(first, second)) for (file, first), (other, second) in pairs]
+        return [*(f"{file} and {other}: {why}" for file, other, why in faults if why is not None), *self.forks]
 
 
 def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: Trust = NOBODY) -> Findings:
@@ -111,7 +118,7 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
             later = _later(bag, keys, head, report)
             for signed in (head, later.head):
                 if signed is not None and trusted:  # signed by the bundle's own keys alone, it proves nothing
-                    beside.known.add(str(path), signed)
+                    beside.known[str(path), signed] = None
             anchors = anchors_of(bag, str(path), trust)
             kept = _kept(beside, str(path), keys, about["origin"], report, is_trusted=bool(trusted))
             acts = [each for some in beside.acts.values() for each in some if each.origin == about["origin"]]
@@ -335,7 +342,7 @@ def _kept(
             continue
         if head.origin == origin:
             if is_trusted:
-                beside.known.add(file, head)
+                beside.known[file, head] = None
             kept.setdefault(head.size, []).append((file, head.root))
     return kept
 

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checking = _Checking(keys, beside, roots, render)
     # Bundles are checked first: they show which consents of the receipts in this run have ended.
     statuses = [checking.check(path) for path in sorted(options.files, key=lambda path: not _starts(path, b"PK"))]
-    for line in (*beside.known.contradictions(), *beside.forks, *_bodies_that_were_there(checking.lost, options.files)):
+    for line in (*beside.contradictions(), *_bodies_that_were_there(checking.lost, options.files)):
         _say(f"{render('WRONG')}: {render(line)}")
         statuses.append(1)
     return next((status for status in (1, UNREADABLE, 3) if status in statuses), 0)
@@ -100,12 +100,10 @@ class _Checking:
         """Check a file, print what was found of it, and return its exit status."""
         try:
             report = self._checked(path)
-        except (OSError, UnreadableError, NoteError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            _say(f"{path}: {self.render(f'UNREADABLE: {why}')}")
-            return UNREADABLE
         except Exception as error:  # noqa: BLE001 - a forger chooses what stands in a file: nothing of it may stop a run
             why = f"it is not what it should be ({type(error).__name__})"
+            if isinstance(error, OSError | UnreadableError | NoteError):
+                why = getattr(error, "strerror", None) or str(error)
             _say(f"{path}: {self.render(f'UNREADABLE: {why}')}")
             return UNREADABLE
         titled = {"ok": report.checked, "NOT CHECKED": report.missing, "ENDED": report.over, "WRONG": report.wrong}
@@ -224,7 +222,7 @@ def _checkpoint(path: Path, keys: list[VerifierKey], beside: Beside, trust: Trus
         ]
     except NoteError as error:
         return Findings(wrong=[str(error)])
-    beside.known.add(str(path), head)
+    beside.known[str(path), head] = None
     return Findings(checked=[f"a checkpoint of {head.size} entries, signed by {head.origin}", *seen])
 
 

@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
@@ -178,30 +178,13 @@ def _instant(text: str | None) -> datetime | None:
     return at if at is not None and at.tzinfo is not None else None
 
 
-@dataclass
-class KnownHeads:
-    """The heads of logs that the files of one run hold, each with the file that it is from.
+def contradiction(one: Checkpoint, other: Checkpoint) -> str | None:
+    """Why no honest log can have signed both heads; None if one can, or they are of two logs.
 
     The heads of an honest log agree: those of one size have one root, and a later head has no fewer entries.
     """
-
-    heads: dict[tuple[str, Checkpoint], None] = field(default_factory=dict)
-
-    def add(self, file: str, head: Checkpoint) -> None:
-        """Record a head whose signature has been checked."""
-        self.heads[file, head] = None
-
-    def contradictions(self) -> list[str]:
-        """A line for each two heads that no honest log can both have signed, with the names of both files."""
-        lines, heads = [], list(self.heads)
-        for at, (file, first) in enumerate(heads):
-            for other, second in heads[at + 1 :]:
-                if first.origin == second.origin and (why := _contradiction(first, second)) is not None:
-                    lines.append(f"{file} and {other}: {why}")
-        return lines
-
-
-def _contradiction(one: Checkpoint, other: Checkpoint) -> str | None:
+    if one.origin != other.origin:
+        return None
     if one.size == other.size:
         return None if one.root == other.root else f"{one.origin} was forked: of {one.size} entries it has two heads"
     few, many = sorted((one, other), key=lambda each: each.size)

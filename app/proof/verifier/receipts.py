@@ -172,7 +172,7 @@ class SignedReceipt:
         except NoteError:
             report.wrong.append("the proof is of a log whose key is not trusted")
             return
-        beside.known.add(file, head)
+        beside.known[file, head] = None
         if proof.leads_to(leaf_hash(log["entry"].encode()), head):
             report.checked.append(f"the entry stands in the log, as number {proof.index}")
         else:

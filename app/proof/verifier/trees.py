@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, opened
+from app.proof.verifier.notes import Checkpoint, NoteError
 
 _FIRST = "c2sp.org/tlog-proof@v1"
 _INDEX = "index "
@@ -40,15 +40,6 @@ class LogProof:
         except (binascii.Error, ValueError):
             raise NoteError("a hash of the proof is no base64") from None
         return cls(int(number), hashes, checkpoint)
-
-    def holds(self, leaf: bytes, keys: Iterable[VerifierKey]) -> bool:
-        """Whether an entry with that leaf hash stands in the log of one of these keys.
-
-        Raises:
-            NoteError: none of these keys has signed the checkpoint, a signature is wrong, or it is of another log.
-
-        """
-        return self.leads_to(leaf, opened(self.checkpoint, keys))
 
     def leads_to(self, leaf: bytes, head: Checkpoint) -> bool:
         """Whether an entry with that leaf hash stands in the log under a head."""
