@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql
 
 from app.db.session import ReadSession, WriteSession
-from app.proof.store import StoredCheckpoint, proof_anchor, proof_checkpoint
+from app.proof.store import proof_anchor, proof_checkpoint
 from app.proof.verifier.anchors import Stamp
 
 LATE: Final = timedelta(hours=2)
@@ -157,17 +157,3 @@ async def cosigned_size(session: ReadSession) -> int | None:
     cosigned = select(func.max(columns.size)).where(columns.witness != _NOBODY)
     size: int | None = (await session.execute(cosigned)).scalar_one()
     return size
-
-
-async def anchored_checkpoint(session: ReadSession, since: datetime | None) -> StoredCheckpoint | None:
-    """Return the first anchored checkpoint signed at an instant or after it; without one, the last anchored of all."""
-    columns = proof_checkpoint.c
-    has_one = select(proof_anchor.c.id).where(proof_anchor.c.size == columns.size).exists()
-    anchored = select(proof_checkpoint).where(has_one).limit(1)
-    row = None
-    if since is not None:
-        after = anchored.where(columns.signed_at >= since).order_by(columns.size)
-        row = (await session.execute(after)).one_or_none()
-    if row is None:
-        row = (await session.execute(anchored.order_by(columns.size.desc()))).one_or_none()
-    return None if row is None else StoredCheckpoint(row.size, row.signed_at, row.note)

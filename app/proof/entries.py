@@ -6,7 +6,6 @@ that a guess could be tried against.
 
 import hashlib
 import hmac
-import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -198,9 +197,3 @@ def record_of(kind: str, row: Mapping[str, Any], hidden: tuple[str, ...]) -> Rec
     facts = {name: value for name, value in row.items() if name not in {"entry_id", "entry_at", "entry_kind", *hidden}}
     subjects = {name: bytes.fromhex(row[name].removeprefix("\\x")) for name in hidden if row[name] is not None}
     return Record(row.get("entry_kind") or kind, row["entry_id"], row["entry_at"], facts, subjects)
-
-
-def parsed(content: bytes) -> dict[str, Any]:
-    """Return the members of an entry."""
-    members: dict[str, Any] = json.loads(content)
-    return members

@@ -1,10 +1,11 @@
 """Read and write the log: what waits to be entered, entries, openings, tiles and checkpoints."""
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -33,9 +34,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
-from app.proof.entries import LogEntry, Record, body_of, commitment, parsed, record_of
+from app.proof.entries import LogEntry, Record, body_of, commitment, record_of
 from app.proof.sources import SOURCES, by_id, is_named, without_entry
+from app.proof.tree import Subtree, subtree_of, tiles_needed
 from app.proof.verifier.bodies import ENDINGS
+
+Result = TypeVar("Result")
 
 # The log's tables. Entries, checkpoints and statements are append-only; an opening goes when its body is destroyed.
 # What is to be entered comes into the queue by triggers of the database, in the transaction that recorded it.
@@ -175,9 +179,7 @@ async def waiting(session: ReadSession, most: int, behind: int = 0) -> list[Wait
 
 async def merge_delay(session: ReadSession) -> float:
     """Return for how many seconds the oldest row of the queue has waited to be entered; 0 where none waits."""
-    oldest: datetime | None = (
-        await session.execute(select(proof_queue.c.queued_at).order_by(proof_queue.c.n).limit(1))
-    ).scalar_one_or_none()
+    oldest = await waiting_since(session)
     return 0.0 if oldest is None else max(0.0, (await session.now() - oldest).total_seconds())
 
 
@@ -232,6 +234,18 @@ async def tiles(session: ReadSession, names: Iterable[tuple[int, int]]) -> dict[
     return {(each["level"], each["index"]): each["hashes"] for each in rows.mappings()}
 
 
+async def from_tiles(session: ReadSession, work: Callable[[Subtree], Result]) -> Result:
+    """Return what `work` makes of the log's tree, from the tiles that it needs.
+
+    Raises:
+        KeyError: a tile is missing.
+        ValueError: a tile is shorter than the tree.
+
+    """
+    hashes = await tiles(session, tiles_needed(work))
+    return work(subtree_of(lambda level, index: hashes[level, index]))
+
+
 async def put_tiles(session: WriteSession, changed: Mapping[tuple[int, int], bytes]) -> None:
     """Write tiles, new or grown."""
     put = postgresql.insert(proof_tile)
@@ -255,14 +269,23 @@ async def checkpointed_before(session: ReadSession, instant: datetime) -> int:
     return int((await session.execute(size)).scalar_one())
 
 
-async def checkpoint_after(session: ReadSession, instant: datetime | None) -> StoredCheckpoint | None:
-    """Return the first checkpoint that was signed at an instant or after it; where none was, the last of all."""
-    columns = proof_checkpoint.c
-    if instant is None:
-        return await latest_checkpoint(session)
-    after = select(proof_checkpoint).where(columns.signed_at >= instant).order_by(columns.size).limit(1)
-    row = (await session.execute(after)).one_or_none()
-    return await latest_checkpoint(session) if row is None else StoredCheckpoint(row.size, row.signed_at, row.note)
+async def checkpoint_after(
+    session: ReadSession, instant: datetime | None, *, anchored: bool = False
+) -> StoredCheckpoint | None:
+    """Return the first checkpoint that was signed at an instant or after it; where none was, the last of all.
+
+    `anchored`: only of those that others have stamped or cosigned.
+    """
+    columns, row = proof_checkpoint.c, None
+    wanted = select(proof_checkpoint).limit(1)
+    if anchored:
+        wanted = wanted.where(select(proof_anchor.c.id).where(proof_anchor.c.size == columns.size).exists())
+    if instant is not None:
+        after = wanted.where(columns.signed_at >= instant).order_by(columns.size)
+        row = (await session.execute(after)).one_or_none()
+    if row is None:
+        row = (await session.execute(wanted.order_by(columns.size.desc()))).one_or_none()
+    return None if row is None else StoredCheckpoint(row.size, row.signed_at, row.note)
 
 
 async def claimed_until(session: ReadSession) -> datetime | None:
@@ -489,7 +512,7 @@ def is_as_entered(entry: StoredEntry, record: Record | None) -> bool:
     if entry.salt is None or record is None:
         return entry.salt is None and record is None
     try:
-        members = parsed(entry.content)
+        members = json.loads(entry.content)
         name = (members["kind"], members["id"], members["commitment"])
         return name == (record.kind, record.id, commitment(entry.salt, body_of(record, entry.salt)))
     except (KeyError, TypeError, ValueError):  # canonical JSON does not have it, or it is not an entry

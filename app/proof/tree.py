@@ -124,7 +124,7 @@ def widths_at(size: int, level: int) -> tuple[int, int]:
     return divmod(size >> HEIGHT * level, WIDTH)
 
 
-def subtree_of(read: ReadTile) -> Callable[[int, int], bytes]:
+def subtree_of(read: ReadTile) -> Subtree:
     """Return a function that computes the root of a complete subtree, from tiles that are read as they are needed."""
 
     def subtree(level: int, index: int) -> bytes:
@@ -139,7 +139,7 @@ def subtree_of(read: ReadTile) -> Callable[[int, int], bytes]:
     return subtree
 
 
-def tiles_needed(work: Callable[[Callable[[int, int], bytes]], object]) -> set[tuple[int, int]]:
+def tiles_needed(work: Callable[[Subtree], object]) -> set[tuple[int, int]]:
     """Return the tiles (level, index) that `work` on the tree reads, by running it on subtrees without real values."""
     needed = set()
 

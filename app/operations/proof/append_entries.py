@@ -268,9 +268,8 @@ async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, si
 
 async def root_of_log(session: ReadSession, size: int) -> bytes:
     """Return the root of the log when it had so many entries, from its tiles."""
-    tiles = await store.tiles(session, tiles_needed(lambda subtree: root_at(size, subtree)))
     try:
-        return root_at(size, subtree_of(lambda level, index: tiles[level, index]))
+        return await store.from_tiles(session, lambda subtree: root_at(size, subtree))
     except (KeyError, ValueError) as error:
         damaged = await _damaged_tile(session, size)
         raise LogRefusedError(f"a tile of the log is missing or short: {damaged}") from error

@@ -25,11 +25,11 @@ from app.db.session import ReadSession, WriteSession
 from app.ledger.store import whole_refs
 from app.operations.proof.append_entries import anchor_files, cosignature_lines, name_of_log, state, verifier_keys
 from app.operations.proof.receipts import prove_entry
-from app.proof import anchors, store
+from app.proof import store
 from app.proof.entries import Bag, Record, body_of, read_me
 from app.proof.single_file import verifier_script
 from app.proof.store import StoredCheckpoint, StoredEntry
-from app.proof.tree import complete_subtrees, consistency_proof, subtree_of, tiles_needed
+from app.proof.tree import complete_subtrees, consistency_proof
 from app.proof.verifier.bodies import ENDINGS
 from app.proof.verifier.bundles import COUNTED, FORMAT
 
@@ -187,14 +187,8 @@ async def entered_behind(session: ReadSession, bundle: Bundle, statement: UUID) 
     entry = await store.entry_named(session, "statement", str(statement))
     if head is None or entry is None or entry.position >= head.size:
         return None
-
     end = bundle.checkpoint.size
-
-    def work(subtree: Any) -> list[bytes]:  # noqa: ANN401 - of two kinds: one that reads, one that only notes
-        return consistency_proof(end, head.size, subtree)
-
-    tiles = await store.tiles(session, tiles_needed(work))
-    consistency = work(subtree_of(lambda level, index: tiles[level, index]))
+    consistency = await store.from_tiles(session, lambda subtree: consistency_proof(end, head.size, subtree))
     named = [("statement", each) for each in await store.statements_from(session, "retention_run", end)]
     named += [("administrative_act", each) for each in await store.acts_from(session, ENDINGS, end)]
     proofs = [await prove_entry(session, *each, head) for each in [*named, ("statement", str(statement))]]
@@ -214,10 +208,7 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
 
     """
     first = 0 if plan.since is None else await store.checkpointed_before(session, plan.since)
-    if plan.is_anchored:
-        last = await anchors.anchored_checkpoint(session, plan.until)
-    else:
-        last = await store.checkpoint_after(session, plan.until)
+    last = await store.checkpoint_after(session, plan.until, anchored=plan.is_anchored)
     if last is None:
         missing = (
             "nobody outside has stamped or cosigned the log yet: --newest makes a bundle all the same"
@@ -229,13 +220,11 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
         raise NoLogError("nothing was entered in the log in that period")
     origin = await name_of_log(session, "")
     parts = complete_subtrees(first)
-    tiles = await store.tiles(session, tiles_needed(lambda subtree: [subtree(*each) for each in parts]))
-    subtree = subtree_of(lambda level, index: tiles[level, index])
+    frontier = await store.from_tiles(session, lambda subtree: [subtree(*each) for each in parts])
     keys = [str(each) for each in await verifier_keys(session, origin)]
     number, since = await store.count_waiting(session)
     rotations = await store.rotations(session)
     person = await _person(session, plan.person_of) if plan.person_of is not None else None
-    frontier = [subtree(*each) for each in parts]
     return Bundle(origin, first, frontier, last, keys, plan, number, since, rotations, person)
 
 

@@ -26,7 +26,7 @@ from app.proof import store
 from app.proof.entries import body_of, subject_in_body
 from app.proof.notes import tlog_proof
 from app.proof.store import StoredCheckpoint
-from app.proof.tree import inclusion_proof, subtree_of, tiles_needed
+from app.proof.tree import inclusion_proof
 from app.proof.verifier.bodies import MERGE_DELAY
 from app.proof.verifier.notes import SIGNATURE, VerifierKey
 from app.register.records import CONTEXT, PURPOSES, ControllerRecord, ProcessingRecord, VersionRecord
@@ -81,14 +81,10 @@ async def prove_entry(
     record = (await store.records(session, [name])).get(name)
     if head is None or record is None:
         return None
-
-    def work(subtree: Any) -> list[bytes]:  # noqa: ANN401 - of two kinds: one that reads, one that only notes
-        return inclusion_proof(entry.position, head.size, subtree)
-
-    tiles = await store.tiles(session, tiles_needed(work))
-    proof = work(subtree_of(lambda level, index: tiles[level, index]))
+    position, size = entry.position, head.size
+    proof = await store.from_tiles(session, lambda subtree: inclusion_proof(position, size, subtree))
     body = body_of(record, entry.salt).decode()
-    return EntryProof(entry.content.decode(), entry.salt.hex(), body, tlog_proof(entry.position, proof, head.note))
+    return EntryProof(entry.content.decode(), entry.salt.hex(), body, tlog_proof(position, proof, head.note))
 
 
 async def find_decision(session: ReadSession, caller: Caller, identifier: UUID) -> LedgerEntry:
