@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from app.db.embedded import DATABASE
+from app.db.embedded.cluster import DATABASE
 from bench import machine, page
 from bench.processes import ROOT
 from bench.progress import say

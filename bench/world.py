@@ -12,7 +12,8 @@ from typing import Final
 
 import psycopg
 
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
+from app.db.embedded.cluster import APP_ROLE, DATABASE, OWNER_ROLE
+from app.db.embedded.server import EmbeddedServer
 from app.db.migrate import migrate
 from app.ledger.identifiers import Pseudonyms
 from bench.generator import Times

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.db.embedded import EmbeddedServer
+from app.db.embedded.server import EmbeddedServer
 from tests.support.clusters import FASTER, IN_MEMORY, PLACE
 from tests.support.databases import ADDRESS, drop_template, make_template, new_database
 from tests.support.properties import load_profile

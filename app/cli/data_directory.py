@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, DirectoryInUse, EmbeddedServer
+from app.db.embedded.cluster import APP_ROLE, DATABASE, OWNER_ROLE
+from app.db.embedded.errors import DirectoryInUse
+from app.db.embedded.server import EmbeddedServer
 from app.journal.files import put_whole
 from app.settings.environment import PREFIX, SettingsError
 

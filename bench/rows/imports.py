@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import psycopg
 
-from app.db.embedded import APP_ROLE, DATABASE
+from app.db.embedded.cluster import APP_ROLE, DATABASE
 from bench.processes import ROOT
 from bench.questions import EVIDENCE, PROCESSING
 from bench.results import Row, compared

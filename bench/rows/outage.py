@@ -11,7 +11,8 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
+from app.db.embedded.cluster import APP_ROLE, DATABASE, OWNER_ROLE
+from app.db.embedded.server import EmbeddedServer
 from app.db.migrate import migrate
 from bench.figures import Spread
 from bench.processes import Server, call, sceau

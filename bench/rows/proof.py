@@ -12,7 +12,7 @@ from typing import Final
 
 import psycopg
 
-from app.db.embedded import DATABASE
+from app.db.embedded.cluster import DATABASE
 from bench.figures import Spread
 from bench.processes import ROOT, call
 from bench.progress import say

@@ -12,7 +12,7 @@ import psycopg
 from app.core.period import PeriodPolicy
 from app.core.renewal import Renewal
 from app.db.database import Database, PoolLimits
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE
+from app.db.embedded.cluster import APP_ROLE, DATABASE, OWNER_ROLE
 from app.db.migrate import migrate
 from app.operations.consents.sweep_renewals import sweep_renewals
 from bench.figures import Spread

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import psycopg
 
-from app.db.embedded import APP_ROLE, DATABASE
+from app.db.embedded.cluster import APP_ROLE, DATABASE
 from bench.stale.edges import EdgeProgram
 from bench.stale.fleet import Worker
 from bench.stale.pooler import Pooler

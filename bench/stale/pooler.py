@@ -11,7 +11,7 @@ from typing import Final
 
 import psycopg
 
-from app.db.embedded import APP_ROLE, DATABASE
+from app.db.embedded.cluster import APP_ROLE, DATABASE
 
 PROGRAM: Final = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 _READY_SECONDS: Final = 10

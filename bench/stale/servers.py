@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Final, Self
 
-from app.db.embedded import APP_ROLE, DATABASE
+from app.db.embedded.cluster import APP_ROLE, DATABASE
 from tests.e2e.replication.nodes import Node, give_away
 from tests.faults.service import eventually
 

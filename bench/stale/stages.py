@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from app.db.embedded import APP_ROLE, DATABASE
+from app.db.embedded.cluster import APP_ROLE, DATABASE
 from bench.progress import say
 from bench.stale.callers import Crew, Plan
 from bench.stale.edges import MEMORY, PERMITS, SOCKET, EdgeProgram

@@ -10,7 +10,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
+from app.db.embedded.cluster import APP_ROLE, DATABASE, OWNER_ROLE
+from app.db.embedded.server import EmbeddedServer
 from app.db.migrate import migrate
 from bench.progress import say
 from bench.sweep.race import Plan, prepare, register, run

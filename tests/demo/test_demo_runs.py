@@ -8,8 +8,8 @@ import time
 import httpx2
 import pytest
 
-from app.db.embedded import EmbeddedServer
 from app.db.embedded.errors import DirectoryInUse
+from app.db.embedded.server import EmbeddedServer
 from tests.demo.runs import ROOT, WITHOUT_CPYTHON_TESTS, demo
 from tests.faults.service import HANGS, eventually
 from tests.support.forked import run_forked

@@ -16,7 +16,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from starlette.testclient import TestClient
 
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
+from app.db.embedded.cluster import APP_ROLE, DATABASE, OWNER_ROLE
+from app.db.embedded.server import EmbeddedServer
 from tests.e2e import buildah
 from tests.e2e.relay import relay
 from tests.packaging.wheels import build_wheel

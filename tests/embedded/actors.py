@@ -19,8 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from app.db.embedded import find_binaries
-from app.db.embedded.binaries import Account, runnable_binaries
+from app.db.embedded.binaries import Account, find_binaries, runnable_binaries
 from app.db.embedded.directory import DataDirectory
 
 ROOT = Path(__file__).parents[2]

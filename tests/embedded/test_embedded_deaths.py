@@ -9,7 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.db.embedded import EmbeddedServer, process
+from app.db.embedded import process
+from app.db.embedded.server import EmbeddedServer
 from tests.embedded.actors import FAST, ROOT, is_running, server_processes, starting
 from tests.faults.service import eventually
 

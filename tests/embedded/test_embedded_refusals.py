@@ -6,19 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from app.db.embedded import (
+from app.db.embedded import binaries, directory, errors
+from app.db.embedded.errors import (
     DirectoryInUse,
     DirectoryRefused,
-    EmbeddedServer,
     EmbeddedServerError,
     NotStartable,
     StartFailed,
     VersionMismatch,
-    binaries,
-    directory,
-    errors,
 )
 from app.db.embedded.process import relevant_line
+from app.db.embedded.server import EmbeddedServer
 from tests.embedded.actors import FAST, IS_ROOT, ROOT, Starter, small_disk, starting, tree
 from tests.faults.service import eventually
 
@@ -274,7 +272,7 @@ def test_every_refusal_is_one_line_of_two_parts():
 def test_import_needs_no_other_package():
     """The package imports nothing but the standard library and itself."""
     check = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import app.db.embedded; "
+        "import sys; sys.path.insert(0, sys.argv[1]); import app.db.embedded.server; "
         "own = {'app', '__main__'}; "
         "print(sorted({n.split('.')[0] for n in sys.modules} - set(sys.stdlib_module_names) - own))"
     )

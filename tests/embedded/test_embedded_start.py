@@ -14,7 +14,8 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from app.db.embedded import EmbeddedServer, NotStartable
+from app.db.embedded.errors import NotStartable
+from app.db.embedded.server import EmbeddedServer
 from tests.embedded.actors import FAST, IS_ROOT, becoming, reachable_python, server_processes, starting, tree
 
 _RIGHTS = """

@@ -16,7 +16,8 @@ from uuid import uuid4
 import httpx2
 import psycopg
 
-from app.db.embedded import APP_ROLE, OWNER_ROLE, EmbeddedServer
+from app.db.embedded.cluster import APP_ROLE, OWNER_ROLE
+from app.db.embedded.server import EmbeddedServer
 from app.db.migrate import migrate
 from tests.support import forked
 from tests.support.api import BOOTSTRAP, MASTER_KEY, PSEUDONYM_KEY

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from coverage import CoverageData
 
-from app.db.embedded import EmbeddedServer
+from app.db.embedded.server import EmbeddedServer
 from tests.mutation.mutants import (
     CORE,
     ROOT,

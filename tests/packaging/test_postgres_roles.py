@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer, find_binaries
-from app.db.embedded.cluster import SUPERUSER
+from app.db.embedded.binaries import find_binaries
+from app.db.embedded.cluster import APP_ROLE, DATABASE, OWNER_ROLE, SUPERUSER
+from app.db.embedded.server import EmbeddedServer
 from app.db.migrate import migrate
 
 SCRIPT = Path(__file__).parents[2] / "deploy/postgres-roles.sh"

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from app import cli, serving
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
-from app.db.embedded.cluster import SUPERUSER
+from app.db.embedded.cluster import APP_ROLE, DATABASE, OWNER_ROLE, SUPERUSER
+from app.db.embedded.server import EmbeddedServer
 from app.db.migrate import migrate
 from app.db.refusals import why_refused
 from app.telemetry import logs

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from app.db.embedded import APP_ROLE, OWNER_ROLE, EmbeddedServer
+from app.db.embedded.cluster import APP_ROLE, OWNER_ROLE
+from app.db.embedded.server import EmbeddedServer
 from app.db.migrate import migrate
 
 PLACE: Final = "SCEAU_TEST_PLACE"

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
+from typing import Final
 
 from app.db.embedded.binaries import full_version, major_version
 from app.db.embedded.directory import DataDirectory
@@ -16,33 +16,27 @@ from app.db.embedded.process import clean_environment, launch, no_room_line, rel
 # PostgreSQL's settings for the embedded server, as command line options. This code must not write configuration files:
 # settings hold for one start only.
 
-NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
-
-DEFAULTS: Mapping[str, str] = MappingProxyType(
-    {
-        "max_connections": "100",
-        "shared_buffers": "64MB",
-        "timezone": "UTC",
-        "log_timezone": "UTC",
-        "wal_level": "minimal",
-        "max_wal_senders": "0",
-        "min_wal_size": "32MB",
-        "max_wal_size": "256MB",
-        # A recycled file would keep what an erasure has deleted until it is overwritten.
-        "wal_recycle": "off",
-    }
-)
+DEFAULTS: Final[Mapping[str, str]] = {
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "min_wal_size": "32MB",
+    "max_wal_size": "256MB",
+    # A recycled file would keep what an erasure has deleted until it is overwritten.
+    "wal_recycle": "off",
+}
 
 # The supervisor's guarantees rest on these: no TCP, a private socket at a known place, a mark on every process.
-_DECIDED: Mapping[str, str] = MappingProxyType(
-    {
-        "listen_addresses": "",
-        "port": "5432",
-        "unix_socket_directories": ".",
-        "unix_socket_permissions": "0700",
-        "update_process_title": "on",
-    }
-)
+_DECIDED: Final[Mapping[str, str]] = {
+    "listen_addresses": "",
+    "port": "5432",
+    "unix_socket_directories": ".",
+    "unix_socket_permissions": "0700",
+    "update_process_title": "on",
+}
 
 
 def server_options(settings: Mapping[str, str], mark: str) -> list[str]:

@@ -18,6 +18,7 @@ import shutil
 import signal
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,12 +70,6 @@ def take_starter_lock(path: Path) -> int:
     return descriptor
 
 
-def release_starter_lock(descriptor: int) -> None:
-    """Release a lock taken with `take_starter_lock`."""
-    _starter_locks.discard(descriptor)
-    os.close(descriptor)
-
-
 def take_server_lock(path: Path, mark: str, uid: int) -> int:
     """Return the server lock, once nothing is left of an earlier server; end what does not leave by itself.
 
@@ -83,14 +78,14 @@ def take_server_lock(path: Path, mark: str, uid: int) -> int:
     descriptor = take_lock(path)
     if descriptor is not None:
         return descriptor
-    patience = _SHUTDOWN_SECONDS if any(p.is_postmaster for p in find_processes(mark, uid)) else _ORPHAN_SECONDS
+    patience = _SHUTDOWN_SECONDS if any(find_processes(mark, uid).values()) else _ORPHAN_SECONDS
     for wanted, seconds in ((None, patience), (signal.SIGQUIT, _KILL_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
         if wanted is not None:
             signal_processes(mark, uid, wanted)
         descriptor = _wait_for_lock(path, seconds)
         if descriptor is not None:
             return descriptor
-    left = ", ".join(str(process.pid) for process in find_processes(mark, uid)) or "unknown"
+    left = ", ".join(map(str, find_processes(mark, uid))) or "unknown"
     raise DirectoryInUse(
         f"an earlier server of {path.parent} has not ended (processes: {left})", "end these processes, then start again"
     )
@@ -153,10 +148,8 @@ def remove_link(directory: Path, cluster: Path) -> None:
     if directory == cluster or not directory.is_symlink():
         return
     directory.unlink()
-    try:
+    with suppress(OSError):  # not empty: not only ours
         directory.parent.rmdir()
-    except OSError:  # not empty: not only ours
-        return
 
 
 def _fits(directory: Path) -> bool:
@@ -270,7 +263,8 @@ class DataDirectory:
 
     def close(self) -> None:
         """Release the directory."""
-        release_starter_lock(self.starter_lock)
+        _starter_locks.discard(self.starter_lock)
+        os.close(self.starter_lock)
 
 
 def open_directory(path: Path) -> DataDirectory:

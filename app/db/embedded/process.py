@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 from app.db.embedded.binaries import Account
@@ -56,14 +56,6 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
 _STOP_STEPS = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 6.0), (signal.SIGKILL, 5.0))
 
 
-@dataclass(frozen=True)
-class ServerProcess:
-    """One process found in the process table."""
-
-    pid: int
-    is_postmaster: bool
-
-
 def clean_environment() -> dict[str, str]:
     """Return the environment for a PostgreSQL program: ours without any PG* variable or locale."""
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -95,16 +87,14 @@ def stop_process(process: subprocess.Popen[bytes]) -> None:
     for wanted, patience in _STOP_STEPS:
         if process.poll() is None:
             process.send_signal(wanted)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(patience)
             return
-        except subprocess.TimeoutExpired:
-            continue
 
 
-def find_processes(mark: str, uid: int) -> list[ServerProcess]:
-    """Return the live processes of user `uid` whose command line or title carries `mark`."""
-    processes = []
+def find_processes(mark: str, uid: int) -> dict[int, bool]:
+    """Return the live processes of `uid` whose command line or title carries `mark`: whether each is a postmaster."""
+    processes = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -116,14 +106,12 @@ def find_processes(mark: str, uid: int) -> list[ServerProcess]:
         is_postmaster = f"cluster_name={mark}".encode() in words
         is_child = words[0].startswith(f"postgres: {mark}: ".encode())
         if owner == uid and (is_postmaster or is_child):
-            processes.append(ServerProcess(int(entry.name), is_postmaster))
+            processes[int(entry.name)] = is_postmaster
     return processes
 
 
 def signal_processes(mark: str, uid: int, wanted: signal.Signals) -> None:
     """Send a signal to every process that `find_processes` finds."""
-    for process in find_processes(mark, uid):
-        try:
-            os.kill(process.pid, wanted)
-        except ProcessLookupError:
-            continue
+    for pid in find_processes(mark, uid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, wanted)

@@ -12,19 +12,11 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
 from app.db.embedded.binaries import Account, find_binaries, runnable_binaries
-from app.db.embedded.cluster import (
-    NO_SETTINGS,
-    bootstrap,
-    check_version,
-    inherited,
-    make_cluster,
-    server_options,
-)
+from app.db.embedded.cluster import bootstrap, check_version, inherited, make_cluster, server_options
 from app.db.embedded.directory import DataDirectory, open_directory, remove_link, socket_directory, take_server_lock
 from app.db.embedded.errors import NotStartable, StartFailed, disk_full, refusing
 from app.db.embedded.process import launch, no_room_line, read_since, relevant_line, stop_process
@@ -43,11 +35,11 @@ class EmbeddedServer:
     """
 
     def __init__(
-        self, data_directory: Path, *, binaries: Path | None = None, settings: Mapping[str, str] = NO_SETTINGS
+        self, data_directory: Path, *, binaries: Path | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
         self._path = Path(os.path.realpath(data_directory))
         self._binaries = binaries
-        self._settings = dict(settings)
+        self._settings = dict(settings or {})
         self._directory: DataDirectory | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: Path | None = None
@@ -128,9 +120,7 @@ class EmbeddedServer:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _launch(self, directory: DataDirectory, binaries: Path) -> None:

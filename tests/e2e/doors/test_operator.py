@@ -17,8 +17,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer, find_binaries
-from app.db.embedded.cluster import SUPERUSER
+from app.db.embedded.binaries import find_binaries
+from app.db.embedded.cluster import APP_ROLE, DATABASE, OWNER_ROLE, SUPERUSER
+from app.db.embedded.server import EmbeddedServer
 from tests.e2e.doors.followed import START, Follower, terminals, told
 from tests.e2e.programs import bare
 from tests.e2e.pypi import install_by
