@@ -232,7 +232,7 @@ def names_a_database(url: str) -> bool:
     """
     scheme, _, rest = url.partition("://")
     try:
-        parts = conninfo_to_dict(libpq_url(url))
+        parts = parts_of(url)
         ports = [int(host["port"]) for host in _one_host_each(parts) if host.get("port")]
     except (psycopg.Error, ValueError):  # ValueError: a port is no number, or what is percent-encoded no UTF-8
         return False
@@ -246,18 +246,18 @@ def names_a_database(url: str) -> bool:
 
 def role_of(url: str) -> str | None:
     """Return the role that a DSN names; None when it names none."""
-    role = conninfo_to_dict(libpq_url(url)).get("user")
+    role = parts_of(url).get("user")
     return None if role is None else str(role)
 
 
 def patience(url: str) -> float:
     """Return the seconds within which every host of a DSN can have been tried."""
-    return float(_HOST_SECONDS * len(_one_host_each(conninfo_to_dict(libpq_url(url)))) + 1)
+    return float(_HOST_SECONDS * len(_one_host_each(parts_of(url))) + 1)
 
 
-def libpq_url(url: str) -> str:
-    """Return a DSN as libpq reads it: without the driver's name that SQLAlchemy's DSNs have."""
-    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+def parts_of(url: str) -> dict[str, Any]:
+    """Return the parts of a DSN as libpq reads it: without the driver's name that SQLAlchemy's DSNs have."""
+    return conninfo_to_dict(url.replace("postgresql+psycopg://", "postgresql://", 1))
 
 
 def refuses(url: str) -> bool:
@@ -266,7 +266,7 @@ def refuses(url: str) -> bool:
     Each host is asked for itself, four seconds at most: one that is silent, that starts, or that is a standby, which
     lets its callers in, says nothing of a primary.
     """
-    for target in _one_host_each(conninfo_to_dict(libpq_url(url))):
+    for target in _one_host_each(parts_of(url)):
         host = {**target, "connect_timeout": 2, "target_session_attrs": "any"}
         if pq.PGconn.ping(make_conninfo("", **host).encode()) == pq.Ping.OK:
             try:
@@ -285,7 +285,7 @@ def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]
 
     """
     return {
-        **conninfo_to_dict(libpq_url(url)),
+        **parts_of(url),
         **line_settings(statement_seconds),
     }
 
@@ -293,7 +293,7 @@ def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]
 def owner_settings(url: str, *, connect_seconds: int) -> dict[str, Any]:
     """Return libpq's settings for a migration's DSN: no statement time-outs, which migrations set themselves."""
     reached = {"connect_timeout": connect_seconds, "target_session_attrs": "read-write"}
-    return {**conninfo_to_dict(libpq_url(url)), **reached}
+    return {**parts_of(url), **reached}
 
 
 def line_settings(statement_seconds: float) -> dict[str, Any]:

@@ -44,7 +44,6 @@ from app.db.connections import (
 from app.db.session import (
     Clock,
     Committing,
-    DatabaseClock,
     LookedUp,
     Lookup,
     Prepared,
@@ -192,7 +191,7 @@ class Database:
         """
         self._synchronous = synchronous
         self._limits = limits or PoolLimits()
-        self._clock = clock or DatabaseClock()
+        self._clock = clock or Clock()
         self.in_use = self.waiting = 0
         self._returning: set[asyncio.Future[None]] = set()
         self.admission = Admission()

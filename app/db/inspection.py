@@ -1,8 +1,8 @@
 """What the doctor checks in a database: its server, its rights, its sessions, and a pooler in front of it."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +13,9 @@ import psycopg
 
 from app.db.connections import HAS_STANDBY, PROOF, connection_settings, owner_settings
 from app.db.migrate import FUNCTIONS, PRIVILEGES, SEQUENCES
+from app.db.refusals import OF_A_POOLER
+
+InspectedConnection = psycopg.Connection[Any]
 
 _STATE: Final = f"""
 SELECT pg_is_in_recovery(), clock_timestamp(), {HAS_STANDBY},
@@ -46,15 +49,20 @@ class ArchiveState:
     now: datetime
 
 
-def server_state(connection: psycopg.Connection[Any]) -> ServerState:
+def server_state(connection: InspectedConnection) -> ServerState:
     """Return the state that the server reports now."""
-    row = connection.execute(_STATE).fetchone()
+    return ServerState(*_row(connection, _STATE))
+
+
+def _row(connection: InspectedConnection, statement: str, *values: object) -> tuple[Any, ...]:
+    """Return the one row that a statement gives."""
+    row: tuple[Any, ...] | None = connection.execute(statement, values or None).fetchone()
     if row is None:
         raise psycopg.OperationalError("the server gave no row")
-    return ServerState(*row)
+    return row
 
 
-def commit_is_confirmed(connection: psycopg.Connection[Any]) -> bool:
+def commit_is_confirmed(connection: InspectedConnection) -> bool:
     """Return whether a COMMIT that only writes a message to the WAL returns in three seconds without a warning.
 
     A role without pg_monitor cannot see which standbys are in sync, so only such a COMMIT shows that one is there. No
@@ -75,18 +83,14 @@ def commit_is_confirmed(connection: psycopg.Connection[Any]) -> bool:
     return not any(warned)
 
 
-def entries_ahead(connection: psycopg.Connection[Any]) -> int:
+def entries_ahead(connection: InspectedConnection) -> int:
     """Return how many entries of the ledger have a recording time later than the database's clock."""
-    row = connection.execute(_AHEAD).fetchone()
-    return 0 if row is None else int(row[0])
+    return int(_row(connection, _AHEAD)[0])
 
 
-def archive_state(connection: psycopg.Connection[Any]) -> ArchiveState:
+def archive_state(connection: InspectedConnection) -> ArchiveState:
     """Return whether and when the server's WAL was archived."""
-    row = connection.execute(_ARCHIVER).fetchone()
-    if row is None:
-        raise psycopg.OperationalError("the server gave no row")
-    mode, archived_at, failed_at, now = row
+    mode, archived_at, failed_at, now = _row(connection, _ARCHIVER)
     return ArchiveState(mode != "off", archived_at, failed_at, now)
 
 
@@ -132,27 +136,26 @@ class RoleRights:
     beyond: tuple[str, ...]
 
 
-def application_rights(connection: psycopg.Connection[Any]) -> RoleRights:
+def application_rights(connection: InspectedConnection) -> RoleRights:
     """Compare the rights of the connected role with those that a migration grants the service's role."""
-    row: tuple[bool, ...] = connection.execute(_ATTRIBUTES).fetchone() or (False,) * len(_ATTRIBUTE_WORDS)
+    row = _row(connection, _ATTRIBUTES)
     powers = [word for word, is_so in zip(_ATTRIBUTE_WORDS, row, strict=True) if is_so]
     if row[0] or row[-1]:
         return RoleRights((), tuple(powers))  # every other right follows from these
     has = {*_has(connection)}
     wanted = {each for each in _wanted() if _of_the_whole(each) not in has or " of " not in each}
     lacking = [*sorted(wanted - has)]
-    lacking += [f"EXECUTE on {each}" for each in FUNCTIONS if not _may(connection, _CALLABLE, each)]
-    lacking += [f"USAGE on {each}" for each in SEQUENCES if not _may(connection, _COUNTABLE, each)]
+    lacking += [f"EXECUTE on {each}" for each in FUNCTIONS if not _row(connection, _CALLABLE, each)[0]]
+    lacking += [f"USAGE on {each}" for each in SEQUENCES if not _row(connection, _COUNTABLE, each)[0]]
     return RoleRights(tuple(lacking), (*powers, *(f"has {each}" for each in sorted(has - wanted))))
 
 
-def tables_not_owned(connection: psycopg.Connection[Any]) -> int:
+def tables_not_owned(connection: InspectedConnection) -> int:
     """Return how many tables of the schema the connected role does not own: migrations could not change them."""
-    row = connection.execute(_OWNS).fetchone()
-    return 0 if row is None else int(row[0])
+    return int(_row(connection, _OWNS)[0])
 
 
-def _has(connection: psycopg.Connection[Any]) -> Iterator[str]:
+def _has(connection: InspectedConnection) -> Iterator[str]:
     yield from (f"{right} on {table}" for table, right in connection.execute(_OF_TABLES))
     yield from (f"{right} of {column} on {table}" for right, table, column in connection.execute(_OF_COLUMNS))
 
@@ -171,14 +174,6 @@ def _wanted() -> Iterator[str]:
                 yield f"{right} on {table}"
 
 
-def _may(connection: psycopg.Connection[Any], statement: str, what: str) -> bool:
-    row = connection.execute(statement, [what]).fetchone()
-    return bool(row and row[0])
-
-
-InspectedConnection = psycopg.Connection[Any]
-REFUSES: Final = "unsupported startup parameter"
-"""PgBouncer's message for a connection that asks for a parameter that it is not set to ignore."""
 _STATEMENT_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 2
 
@@ -192,36 +187,29 @@ class InspectionError(Exception):
     def __init__(self, cause: psycopg.Error) -> None:
         """Name the cause."""
         super().__init__(type(cause).__name__)
-        self.refuses_options = REFUSES in str(cause)
+        self.refuses_options = OF_A_POOLER in str(cause)
+
+
+def service_session(url: str) -> AbstractContextManager[InspectedConnection]:
+    """Open a connection with the settings of the service's own connections; errors as of `_session`."""
+    return _session(connection_settings(url, statement_seconds=_STATEMENT_SECONDS))
+
+
+def owner_session(url: str) -> AbstractContextManager[InspectedConnection]:
+    """Open a connection as migrations do; errors as of `_session`."""
+    return _session(owner_settings(url, connect_seconds=_CONNECT_SECONDS))
 
 
 @contextmanager
-def service_session(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """Open a connection with the settings of the service's own connections.
+def _session(settings: Mapping[str, Any]) -> Iterator[InspectedConnection]:
+    """Open a connection.
 
     Raises:
         InspectionError: it cannot be opened, or the block met an error of the database.
 
     """
-    settings = {**connection_settings(url, statement_seconds=_STATEMENT_SECONDS), "target_session_attrs": "any"}
     try:
-        with psycopg.connect(autocommit=True, **settings) as connection:
-            yield connection
-    except psycopg.Error as error:
-        raise InspectionError(error) from None
-
-
-@contextmanager
-def owner_session(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """Open a connection as migrations do.
-
-    Raises:
-        InspectionError: it cannot be opened, or the block met an error of the database.
-
-    """
-    settings = {**owner_settings(url, connect_seconds=_CONNECT_SECONDS), "target_session_attrs": "any"}
-    try:
-        with psycopg.connect(autocommit=True, **settings) as connection:
+        with psycopg.connect(**{**settings, "autocommit": True, "target_session_attrs": "any"}) as connection:
             yield connection
     except psycopg.Error as error:
         raise InspectionError(error) from None
@@ -243,7 +231,7 @@ class Pooling(StrEnum):
     STATEMENT = "statement"
 
 
-def is_pooled(connection: psycopg.Connection[Any]) -> bool:
+def is_pooled(connection: InspectedConnection) -> bool:
     """Return whether the process that answers differs from the one announced when the connection began."""
     return _backend(connection) != connection.info.backend_pid
 
@@ -288,12 +276,12 @@ def keeps_prepared(url: str) -> bool:
         return True
 
 
-def settings_in_force(connection: psycopg.Connection[Any]) -> bool:
+def settings_in_force(connection: InspectedConnection) -> bool:
     """Return whether statements have a time-out and the time zone is UTC: a pooler drops what a connection asks for."""
-    row = connection.execute(_ASKED).fetchone()
-    return row is not None and bool(row[0]) and row[1] in {"UTC", "Etc/UTC"}
+    has_timeout, zone = _row(connection, _ASKED)
+    return bool(has_timeout) and zone in {"UTC", "Etc/UTC"}
 
 
-def _backend(connection: psycopg.Connection[Any]) -> int:
+def _backend(connection: InspectedConnection) -> int:
     row = connection.execute(_WHO, prepare=False).fetchone()
     return 0 if row is None else int(row[0])

@@ -13,19 +13,19 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import errors, pq
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.errors import RefusalError
-from app.db.connections import HAS_STANDBY, libpq_url, line_settings
+from app.db.connections import HAS_STANDBY, line_settings, parts_of
 from app.db.database import DatabaseUnavailableError
 from app.db.session import ReadSession
 
 _CONNECT_SECONDS: Final = 2
 _IN_EVERY_CLUSTER: Final = ("postgres", "template1")
 _TAKES_WRITES: Final = "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean"
-_OF_A_POOLER: Final = "unsupported startup parameter"
+OF_A_POOLER: Final = "unsupported startup parameter"
 """PgBouncer's message, which is in English everywhere: nothing else identifies it."""
 _STATE: Final = """
 SELECT EXISTS (SELECT FROM pg_database WHERE datname = %(name)s),
@@ -60,7 +60,7 @@ def refusals_told(url: str, setting: str) -> Iterator[None]:
         if not isinstance(error.orig, errors.InsufficientPrivilege):
             raise
         raise DatabaseRefusedError(
-            f"the role {_named(_parts(url), 'user')} lacks a right in the database: run `sceau migrate` with this "
+            f"the role {_named(parts_of(url), 'user')} lacks a right in the database: run `sceau migrate` with this "
             f"{setting}, which grants the service's role what it needs"
         ) from error
 
@@ -70,7 +70,7 @@ def why_refused(url: str, setting: str) -> str | None:
 
     It takes up to two seconds for each host of the DSN and each attempt. The line holds no password.
     """
-    parts = _parts(url)
+    parts = parts_of(url)
     where = f"{_named(parts, 'host')}:{_named(parts, 'port')}"
     answered = pq.PGconn.ping(make_conninfo("", **_tried(parts)).encode())
     if answered == pq.Ping.NO_RESPONSE:
@@ -95,7 +95,7 @@ def why_refused(url: str, setting: str) -> str | None:
 def _refused_by(parts: dict[str, Any], where: str, setting: str, words: str) -> str:
     """Return which of login, database and right is missing on a server that answers, or what a pooler lacks."""
     role, name = _named(parts, "user"), _named(parts, "dbname")
-    if _OF_A_POOLER in words:
+    if OF_A_POOLER in words:
         return (
             f"the pooler at {where} lets no time-outs through{words}: set ignore_startup_parameters = options in "
             "PgBouncer, with max_prepared_statements above 0, and give SCEAU_DIRECT_DATABASE_URL (docs/operating.md)"
@@ -141,10 +141,6 @@ def _words_of(error: psycopg.OperationalError, parts: dict[str, Any]) -> str:
 
 def _tried(parts: dict[str, Any]) -> dict[str, Any]:
     return {**parts, "connect_timeout": _CONNECT_SECONDS, "target_session_attrs": "any"}
-
-
-def _parts(url: str) -> dict[str, Any]:
-    return conninfo_to_dict(libpq_url(url))
 
 
 def _named(parts: dict[str, Any], keyword: str) -> str:

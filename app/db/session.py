@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Generic, LiteralString, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, LiteralString, TypeVar
 from typing import cast as as_type
 from uuid import UUID
 
@@ -139,19 +139,11 @@ class TransactionRefusedError(Exception):
     """The database refused a row that an earlier part of a transaction had staged: the whole transaction must end."""
 
 
-class Clock(Protocol):
-    """The source of the current instant: the database, or a test."""
+class Clock:
+    """The source of the current instant: the clock of the database, which orders the events of every replica."""
 
     def read(self, database_now: datetime) -> datetime:
-        """Return the current instant, aware (UTC), given the instant of the database's own clock."""
-        ...
-
-
-class DatabaseClock:
-    """The database's own clock, which orders the events of every replica (`clock_timestamp`)."""
-
-    def read(self, database_now: datetime) -> datetime:
-        """Return the instant of the database's clock."""
+        """Return the current instant, aware (UTC), given the instant of the database's own (`clock_timestamp`)."""
         return database_now
 
 

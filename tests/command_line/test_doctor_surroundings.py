@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.db.inspection import REFUSES
+from app.db.refusals import OF_A_POOLER
 from tests.faults.words import ADS, decision, withdrawal
 from tests.support.commands import run_bare
 from tests.support.listening import Answering, listening
@@ -158,4 +158,4 @@ def test_the_lines_for_a_person_name_check_and_remedy(pair):
     (line,) = [line for line in output.splitlines() if " journal " in line]
     assert line.startswith("warning  journal ")
     assert " → set SCEAU_STATE_DIRECTORY" in line
-    assert REFUSES not in output
+    assert OF_A_POOLER not in output

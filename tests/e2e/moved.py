@@ -18,7 +18,7 @@ import uvicorn
 from app import serving
 from app.cli.data_directory import local_deployment
 from app.db.owner_limits import owner_limits
-from app.db.session import DatabaseClock
+from app.db.session import Clock
 from app.main import create_app
 from app.serving import jobs_process
 from app.settings import Settings
@@ -26,7 +26,7 @@ from app.settings.required import required
 from app.wiring import jobs as wired
 
 
-class MovedClock(DatabaseClock):
+class MovedClock(Clock):
     """The database's clock, moved."""
 
     def __init__(self, moved: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.db.session import Clock
 from app.main import create_app
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
@@ -23,7 +24,7 @@ UNLIMITED: dict[str, Any] = {"rate_limits": "off"}
 """Settings for tests that send thousands of requests as one caller, wrong keys among them."""
 
 
-class TestClock:
+class TestClock(Clock):
     """A clock in place of the database's, which stands where it was set."""
 
     __test__ = False
