@@ -135,7 +135,7 @@ def import_files(  # noqa: PLR0917 - a command's options
         order = {"import": name, "dry_run": dry_run, "notify": notify, "grants_expected": grants}
         order |= {"until": until} if until is not None else {}
         with ExitStack() as stack:
-            sender = _Sender(stack.enter_context(remote(url, key_file)).client, order, share, None)
+            sender = _Sender(stack.enter_context(remote(url, key_file)), order, share, None)
             if results is not None:
                 stack.enter_context(telling_of(results))
                 sender.results = stack.enter_context(results.open("w", encoding="utf-8"))

@@ -25,10 +25,6 @@ log.command()(watch)
 log.add_typer(limits, name="limits")
 
 
-class NoParquetError(RefusalError):
-    """What writes Parquet is not installed."""
-
-
 @log.command()
 def export(
     file: Annotated[Path, typer.Argument(help="Where to write; - for standard output.")],
@@ -75,7 +71,7 @@ def _parquet(sink: IO[bytes]) -> Iterator[_Put]:
         import pyarrow as pa
         from pyarrow.parquet import ParquetWriter
     except ImportError:
-        raise NoParquetError("Parquet needs the package pyarrow: install sceau[parquet]") from None
+        raise RefusalError("Parquet needs the package pyarrow: install sceau[parquet]") from None
     from msgspec.structs import fields
 
     from app.audit.segments import OWN, LogFacts, Shape

@@ -9,7 +9,7 @@ import typer
 
 from app.cli.connecting import DataOption, connected, deployment_here, settings_here
 from app.cli.output import JsonOption, echo_json, fail, written_whole
-from app.cli.remote import HERE, KeyFileOption, UrlOption, remote
+from app.cli.remote import HERE, KeyFileOption, UrlOption, call, remote
 from app.cli.words import group
 from app.core.consent_link import Authentication, LinkKind
 
@@ -88,7 +88,7 @@ def link(  # noqa: PLR0917 - a command's options
         **({"processings": processing} if processing else {}),
     }
     with remote(url, key_file) as service:
-        made = service.send("POST", "/v1/consent-links", wanted)
+        made = call(service, "POST", "/v1/consent-links", json=wanted)
     if as_json:
         echo_json(made)
         return

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,11 +24,7 @@ class ProbedService:
     """A service, and the key to ask it with."""
 
     url: str
-    key: str
-
-    def __repr__(self) -> str:
-        """The address alone."""
-        return f"ProbedService({self.url!r})"
+    key: str = field(repr=False)
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx2.Response:
         """Send one request on a new connection, and return the answer.

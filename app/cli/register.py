@@ -9,11 +9,13 @@ import typer
 
 from app.cli.connecting import DataOption, connected
 from app.cli.output import JsonOption, echo_json, written_whole
-from app.cli.remote import HERE, KeyFileOption, Remote, ServiceRefusedError, UrlOption, remote
+from app.cli.remote import HERE, KeyFileOption, ServiceRefusedError, UrlOption, call, remote
 from app.cli.words import group
 from app.words import Language
 
 if TYPE_CHECKING:
+    import httpx2
+
     from app.cli.register_plan import PresentRegister, RegisterPlan
     from app.db.database import Database
     from app.operations.register.report import Activity
@@ -72,17 +74,17 @@ def apply(
         raise typer.Exit(_WOULD_CHANGE)
 
 
-def _present(service: Remote) -> "PresentRegister":
+def _present(service: "httpx2.Client") -> "PresentRegister":
     from app.cli.register_plan import PresentRegister
 
-    processings = {each["id"]: each for each in service.get("/v1/processings")["items"]}
-    versions = {each: service.get(f"/v1/processings/{each}/versions")["items"] for each in processings}
+    processings = {each["id"]: each for each in call(service, "GET", "/v1/processings")["items"]}
+    versions = {each: call(service, "GET", f"/v1/processings/{each}/versions")["items"] for each in processings}
     return PresentRegister(
-        {each["id"]: each for each in service.get("/v1/controllers")["items"]}, processings, versions
+        {each["id"]: each for each in call(service, "GET", "/v1/controllers")["items"]}, processings, versions
     )
 
 
-def _carried_out(service: Remote, plan: "RegisterPlan") -> list[str]:
+def _carried_out(service: "httpx2.Client", plan: "RegisterPlan") -> list[str]:
     """Send every request, and return a line for each change that now waits for a second person."""
     waiting = []
     proposed: set[str] = set()
@@ -90,7 +92,7 @@ def _carried_out(service: Remote, plan: "RegisterPlan") -> list[str]:
         if step.method == "PATCH" and step.path in proposed:
             continue  # a proposal takes no status until it is approved
         try:
-            answer: dict[str, Any] = service.send(step.method, step.path, step.body)
+            answer: dict[str, Any] = call(service, step.method, step.path, json=step.body)
         except ServiceRefusedError as error:
             raise ServiceRefusedError(f"{step.method} {step.path}: {error}") from None
         number = answer.get("proposed_version")

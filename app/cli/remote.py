@@ -44,51 +44,32 @@ def key_of(file: Path | None) -> str:
     return key
 
 
-class Remote:
-    """A client of a service that returns JSON, or raises an error of one line."""
+def call(client: "httpx2.Client", method: str, path: str, **how: Any) -> Any:  # noqa: ANN401 - as httpx2, and JSON
+    """Send a request with what `httpx2` takes beside it, and return the JSON of the answer.
 
-    def __init__(self, client: "httpx2.Client") -> None:
-        """Call through a client that carries the key."""
-        self.client = client
+    Raises:
+        ServiceRefusedError: the service refused, or cannot be reached.
 
-    def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401 - JSON
-        """Read from the service, and return the JSON of the answer.
+    """
+    import httpx2
 
-        Raises:
-            ServiceRefusedError: the service refused, or cannot be reached.
-
-        """
-        return self._answer("GET", path, params=query)
-
-    def send(self, method: str, path: str, body: Any) -> Any:  # noqa: ANN401 - JSON
-        """Write to the service, and return the JSON of the answer.
-
-        Raises:
-            ServiceRefusedError: as `get`.
-
-        """
-        return self._answer(method, path, json=body)
-
-    def _answer(self, method: str, path: str, **how: Any) -> Any:  # noqa: ANN401 - as httpx2
-        import httpx2
-
-        try:
-            answer = self.client.request(method, path, **how)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise ServiceRefusedError(
-                f"the service does not answer ({type(error).__name__}): check --url or SCEAU_URL, and that it runs"
-            ) from None
-        if not answer.is_success:
-            raise ServiceRefusedError(problem_of(answer))
-        try:
-            return answer.json()
-        except ValueError:
-            raise ServiceRefusedError("what answers is not Sceau: check --url or SCEAU_URL") from None
+    try:
+        answer = client.request(method, path, **how)
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise ServiceRefusedError(
+            f"the service does not answer ({type(error).__name__}): check --url or SCEAU_URL, and that it runs"
+        ) from None
+    if not answer.is_success:
+        raise ServiceRefusedError(problem_of(answer))
+    try:
+        return answer.json()
+    except ValueError:
+        raise ServiceRefusedError("what answers is not Sceau: check --url or SCEAU_URL") from None
 
 
 @contextmanager
-def remote(url: str, key_file: Path | None) -> Iterator[Remote]:
-    """The service at an address, for as long as the block lasts.
+def remote(url: str, key_file: Path | None) -> "Iterator[httpx2.Client]":
+    """A client of the service at an address, with the key, for as long as the block lasts.
 
     Raises:
         ServiceRefusedError: there is no key that a header can carry, or the address is invalid.
@@ -105,7 +86,7 @@ def remote(url: str, key_file: Path | None) -> Iterator[Remote]:
     if client.base_url.scheme not in {"http", "https"} or not client.base_url.host:
         raise refusal  # an import would try it again and again
     with client:
-        yield Remote(client)
+        yield client
 
 
 def problem_of(answer: "httpx2.Response") -> str:
@@ -152,11 +133,11 @@ def watch(
                 typer.echo(f"Go on with: --after {place}", err=True)
 
 
-def _page(service: Remote, place: str | None, *, wait: int) -> Any:  # noqa: ANN401 - JSON
+def _page(service: "httpx2.Client", place: str | None, *, wait: int) -> Any:  # noqa: ANN401 - JSON
     query: dict[str, str | int] = {"limit": _PAGE, "wait": wait}
     if place is not None:
         query["after"] = place
-    return service.get("/v1/events", **query)
+    return call(service, "GET", "/v1/events", params=query)
 
 
 def _line(event: dict[str, Any]) -> str:

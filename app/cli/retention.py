@@ -1,7 +1,7 @@
 """`sceau log limits` and `sceau consents retention`: what the database's owner sets, and how long proof is kept."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -200,8 +200,6 @@ def _owner(data: DataOption) -> "Iterator[RetentionSchedule]":
     from app.settings.required import required
 
     with deployment(data):
-        kept = RetentionSchedule(required(settings_here().database_owner_url, "database_owner_url"))
-        try:
+        owner_url = required(settings_here().database_owner_url, "database_owner_url")
+        with closing(RetentionSchedule(owner_url)) as kept:
             yield kept
-        finally:
-            kept.close()

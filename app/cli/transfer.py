@@ -1,7 +1,7 @@
 """`sceau recovery export` and `restore`: write a deployment's register and ledger as JSON lines, and read them back."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +16,7 @@ from app.cli.proofs import append_now, keys_given
 
 if TYPE_CHECKING:
     from app.db.database import Database
-    from app.db.transfer import ExportHeading, Restoring
+    from app.db.session import WriteSession
     from app.operations.proof.exports import ExportEnd
     from app.proof.verifier.notes import VerifierKey
     from app.settings import Settings
@@ -92,7 +92,7 @@ async def _write(lines: AsyncIterator[str], sink: IO[str]) -> tuple[int, str]:
 
 async def _restore(database: "Database", file: Path, trusted: "list[VerifierKey]", settings: "Settings") -> int:
     from app.core.register import RegisterApproval
-    from app.db.transfer import RestoreRefusedError, Restoring
+    from app.db.transfer import RestoreRefusedError
     from app.journal.store import load_epoch, mark
     from app.operations.consents.projections import count_differing
     from app.operations.proof.exports import check_export
@@ -102,7 +102,7 @@ async def _restore(database: "Database", file: Path, trusted: "list[VerifierKey]
 
     ours = deployment_of(settings)
     async with database.write() as session:
-        end = await _put_all(file, lambda heading: Restoring(session, heading))
+        end = await _put_all(file, session)
         # These checks come before the commit, so that keys by which no person in it could be found are refused.
         await check_deployment(session, ours)
         await check_export(session, ours, end, trusted)
@@ -113,13 +113,13 @@ async def _restore(database: "Database", file: Path, trusted: "list[VerifierKey]
     return end.rows
 
 
-async def _put_all(file: Path, begin: "Callable[[ExportHeading], Restoring]") -> "ExportEnd":
+async def _put_all(file: Path, session: "WriteSession") -> "ExportEnd":
     """Insert every row of an export; return what its end states, and what that is to be compared with."""
     import zlib
 
     import msgspec
 
-    from app.db.transfer import ExportHeading, ExportLine, RestoreRefusedError
+    from app.db.transfer import ExportHeading, ExportLine, RestoreRefusedError, Restoring
     from app.operations.proof.exports import ExportEnd
 
     try:
@@ -128,7 +128,7 @@ async def _put_all(file: Path, begin: "Callable[[ExportHeading], Restoring]") ->
             heading = msgspec.json.decode(first, type=ExportHeading)
             if heading.sceau != "export":
                 raise RestoreRefusedError(f"{file}: it is no export")
-            work = begin(heading)
+            work = Restoring(session, heading)
             await work.check_empty()
             total, digest = sum(heading.tables.values()), sha256(first.encode())
             for number, line in enumerate(iter(lambda: _line(lines), "")):

@@ -9,7 +9,7 @@ from app.cli.checks.results import CheckResult, ok, warning, wrong
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from app.db.inspection import InspectedConnection, Pooling, RoleRights
+    from app.db.inspection import InspectedConnection, Pooling, RoleRights, ServerState
     from app.settings import Settings
 
 _CLOCK_DIFFERS: Final = 2.0
@@ -67,7 +67,7 @@ def _as_application(settings: "Settings", connection: "InspectedConnection") -> 
     yield from _rights(application_rights(connection))
     yield _clock((sent, state.clock, heard))
     yield _ahead(connection)
-    yield _durability(settings, connection)
+    yield _durability(settings, connection, state)
     yield _archive(connection)
 
 
@@ -132,13 +132,12 @@ def _ahead(connection: "InspectedConnection") -> CheckResult:
     return ok("ledger's times", "no entry of the ledger is later than the database's clock")
 
 
-def _durability(settings: "Settings", connection: "InspectedConnection") -> CheckResult:
-    from app.db.inspection import commit_is_confirmed, server_state
+def _durability(settings: "Settings", connection: "InspectedConnection", state: "ServerState") -> CheckResult:
+    from app.db.inspection import commit_is_confirmed
     from app.settings.values import Durability
 
     if settings.durability is not Durability.SYNCHRONOUS:
         return ok("durability", "local, as SCEAU_DURABILITY says: losing the server may lose answered decisions")
-    state = server_state(connection)
     if not state.waits:
         names = "is empty" if not state.standby_names else "is set"
         return wrong(
