@@ -56,27 +56,18 @@ class GoldenRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
-    """What a case expects of the decision: any of `decision`, `reason`, `article` and `valid_until`.
-
-    Only what the file names is compared. None means that the decision must not carry it.
-    """
-
-    values: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
 class GoldenCase:
     """One golden case; `line` is where it begins in its file. Events stand in ledger order.
 
-    `shared`: the ids that are mailboxes of several people.
+    `expect`: any of `decision`, `reason`, `article` and `valid_until`. Only what the file names is compared; None means
+    that the decision must not carry it. `shared`: the ids that are mailboxes of several people.
     """
 
     name: str
     line: int
     events: tuple[GoldenEvent, ...]
     request: GoldenRequest
-    expect: Expectation
+    expect: Mapping[str, object]
     shared: frozenset[str]
 
     @property
@@ -280,7 +271,7 @@ def _participants(field: Field) -> list[tuple[str, bool]]:
     return [(parts["id"].text(), parts["local"].flag()) for parts in every]
 
 
-def _expectation(field: Field) -> Expectation:
+def _expectation(field: Field) -> dict[str, object]:
     parts = field.members(set(), _EXPECT)
     if not parts:
         field.refuse("nothing is expected: a case that compares nothing proves nothing")
@@ -294,4 +285,4 @@ def _expectation(field: Field) -> Expectation:
             values[name] = None
         else:
             values[name] = value.word(Article) if name == "article" else value.instant()
-    return Expectation(values)
+    return values

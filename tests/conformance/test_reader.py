@@ -97,7 +97,7 @@ def test_what_a_file_says_is_kept_beside_the_core_values(read):
     )
     assert request.request.participants == (Participant(b"bob", local=True),)
     assert (request.request.elements, request.request.territory) == (frozenset(), "WF")
-    assert case.expect.values == {
+    assert case.expect == {
         "decision": False,
         "reason": "human_access",
         "article": None,

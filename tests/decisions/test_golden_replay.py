@@ -52,9 +52,7 @@ def _wanted(file, case):
         "valid_until": wire(decision.valid_until) if decision.valid_until is not None else None,
         "expires_at": wire(decision.expires_at) if decision.expires_at is not None else None,
     }
-    expected = {
-        key: wire(value) if key == "valid_until" and value else value for key, value in case.expect.values.items()
-    }
+    expected = {key: wire(value) if key == "valid_until" and value else value for key, value in case.expect.items()}
     assert {key: values[key] for key in expected} == expected
     return values
 
