@@ -117,9 +117,9 @@ SEQUENCES: Final = (
 """The sequences that number Procrastinate's rows; its functions run with the rights of their caller."""
 
 
-def configuration() -> Config:
-    """Return Alembic's configuration for this project; the caller passes the connection."""
-    config = Config()
+def configuration(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration for this project, on a connection whose transaction the caller ends."""
+    config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(migrations()))
     return config
 
@@ -196,9 +196,7 @@ def upgrade(connection: Connection) -> bool:
     refuse_unreleased(before)
     if not set(before) <= set(known_revisions()):
         return False
-    config = configuration()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(configuration(connection), "head")
     _record(connection, before)
     return True
 
@@ -228,13 +226,6 @@ def _record(connection: Connection, before: tuple[str, ...]) -> None:
     connection.execute(_MIGRATED, {"id": uuid7(at), "at": at, **detail})
 
 
-def downgrade(connection: Connection, revision: str) -> None:
-    """Downgrade within the caller's transaction."""
-    config = configuration()
-    config.attributes["connection"] = connection
-    command.downgrade(config, revision)
-
-
 def _grant(connection: Connection, role: str) -> None:
     quoted = connection.dialect.identifier_preparer.quote(role)
     tables = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")).scalars()
@@ -246,9 +237,5 @@ def _grant(connection: Connection, role: str) -> None:
         connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}"))
     for sequence in SEQUENCES:
         connection.execute(text(f"GRANT USAGE ON SEQUENCE {sequence} TO {quoted}"))
-    connection.execute(text(f"GRANT USAGE ON SCHEMA {_schema(connection)} TO {quoted}"))
-
-
-def _schema(connection: Connection) -> str:
-    name: str = connection.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
-    return name
+    schema = connection.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
+    connection.execute(text(f"GRANT USAGE ON SCHEMA {schema} TO {quoted}"))

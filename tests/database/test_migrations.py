@@ -3,6 +3,7 @@ from hashlib import sha256
 from runpy import run_path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -10,7 +11,7 @@ from procrastinate.schema import SchemaManager
 from sqlalchemy import Column, Integer, MetaData, Table, text
 
 import app.main  # noqa: F401 - declares every table
-from app.db.migrate import configuration, downgrade, migrate, upgrade
+from app.db.migrate import configuration, migrate, upgrade
 from app.db.revisions import known_revisions, migrations
 from app.db.schema import is_declared_here, metadata
 from tests.database.catalogue import everything, tables
@@ -59,7 +60,7 @@ def test_up_down_up(empty):
     with connected(empty.owner_url) as connection:
         upgrade(connection)
         first = everything(connection)
-        downgrade(connection, "base")
+        command.downgrade(configuration(connection), "base")
         assert not any(everything(connection).values())
         upgrade(connection)
         assert everything(connection) == first
