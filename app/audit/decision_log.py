@@ -413,13 +413,11 @@ def _left_behind(directory: Path | None) -> dict[UUID, int]:
     return untold
 
 
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    """Return whether an event happens within a time."""
-    try:
+async def _happens(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, within a time."""
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False
+            await event.wait()
 
 
 def _settle(futures: Sequence[asyncio.Future[None]], error: DatabaseUnavailableError | None) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.audit.store import administrative_act
-from app.db.session import ReadSession, WriteSession, uuid7
+from app.db.session import ReadSession, WriteSession, record_of, uuid7
 from app.telemetry.spans import current_origin
 
 
@@ -206,9 +206,6 @@ class Entry:
     detail: Mapping[str, Any]
 
 
-_COLUMNS: Final = tuple(Entry.__dataclass_fields__)
-
-
 @dataclass(frozen=True, slots=True)
 class TrailQuery:
     """The filters of a search; None matches every entry. `since` is included, `until` is not.
@@ -289,8 +286,7 @@ async def search_trail(session: ReadSession, query: TrailQuery, *, before: UUID 
     statement = statement.where(*(column == value for column, value in equal.items() if value is not None))
     if before is not None:
         statement = statement.where(table.id < before)
-    rows = await session.execute(statement)
-    return [Entry(**{name: getattr(row, name) for name in _COLUMNS}) for row in rows]
+    return [record_of(Entry, row) for row in await session.execute(statement)]
 
 
 _PAGE: Final = 500

@@ -135,7 +135,7 @@ def _work(data: Path | None, *, beside: bool) -> None:
     with deployment(data):
         settings = settings_here()
         _configure_logs(settings)
-        with refusals_told(required(settings.database_url, "database_url"), "SCEAU_DATABASE_URL"):
+        with refusals_told(required(settings.database_url, "database_url")):
             work(settings, chance=random.random, beside=beside)
 
 

@@ -115,7 +115,7 @@ def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]], 
         finally:
             await database.close()
 
-    with refusals_told(url, "SCEAU_DATABASE_URL"):
+    with refusals_told(url):
         return asyncio.run(opened())
 
 

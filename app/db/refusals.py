@@ -23,6 +23,7 @@ from app.db.database import DatabaseUnavailableError
 from app.db.session import ReadSession
 
 _CONNECT_SECONDS: Final = 2
+_SETTING: Final = "SCEAU_DATABASE_URL"
 _IN_EVERY_CLUSTER: Final = ("postgres", "template1")
 _TAKES_WRITES: Final = "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean"
 OF_A_POOLER: Final = "unsupported startup parameter"
@@ -37,12 +38,8 @@ class DatabaseRefusedError(RefusalError):
 
 
 @contextmanager
-def refusals_told(url: str, setting: str) -> Iterator[None]:
-    """Turn failures of a command's database into one line.
-
-    Args:
-        url: the DSN to which the block connects.
-        setting: the setting that holds it, for the message.
+def refusals_told(url: str) -> Iterator[None]:
+    """Turn failures of a command's database into one line; `url`: SCEAU_DATABASE_URL, to which the block connects.
 
     Raises:
         DatabaseRefusedError: the cause was found; otherwise the block's own exception passes.
@@ -52,7 +49,7 @@ def refusals_told(url: str, setting: str) -> Iterator[None]:
         yield
     except DatabaseUnavailableError as error:
         # Its subclasses already say what is wrong.
-        refusal = why_refused(url, setting) if type(error) is DatabaseUnavailableError else None
+        refusal = why_refused(url, _SETTING) if type(error) is DatabaseUnavailableError else None
         if refusal is None:
             raise
         raise DatabaseRefusedError(refusal) from error
@@ -61,7 +58,7 @@ def refusals_told(url: str, setting: str) -> Iterator[None]:
             raise
         raise DatabaseRefusedError(
             f"the role {_named(parts_of(url), 'user')} lacks a right in the database: run `sceau migrate` with this "
-            f"{setting}, which grants the service's role what it needs"
+            f"{_SETTING}, which grants the service's role what it needs"
         ) from error
 
 

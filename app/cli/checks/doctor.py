@@ -174,7 +174,7 @@ async def _read(settings: "Settings") -> list[CheckResult]:
     results: list[CheckResult] = []
     database, keys = database_of(settings), set[str]()
     try:
-        with refusals_told(required(settings.database_url, "database_url"), "SCEAU_DATABASE_URL"):
+        with refusals_told(required(settings.database_url, "database_url")):
             async with database.read() as session:
                 async for result in content_checks(session, settings):
                     results.append(result)  # noqa: PERF401 - results before a failure are kept
