@@ -1,6 +1,5 @@
 """The staff's page: the notice, its acknowledgement, and the words around them."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Response
@@ -21,27 +20,22 @@ from app.words import Catalogue, Language
 STAFF: Final = Catalogue("staff_page")
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One block of a notice: a heading, a paragraph, or a list."""
+def blocks_of(body: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The blocks of a body, parted by blank lines: the kind of each (`heading`, `list`, `paragraph`), and its lines.
 
-    kind: str
-    lines: tuple[str, ...]
-
-
-def blocks_of(body: str) -> list[Block]:
-    """The blocks of a body, parted by blank lines: `# ` heads, `- ` on each line lists, all else is a paragraph."""
-    blocks = []
+    `# ` heads, `- ` on each line lists, all else is a paragraph.
+    """
+    blocks: list[tuple[str, tuple[str, ...]]] = []
     for part in body.replace("\r\n", "\n").split("\n\n"):
         lines = tuple(line.strip() for line in part.split("\n") if line.strip())
         if not lines:
             continue
         if len(lines) == 1 and lines[0].startswith("# "):
-            blocks.append(Block("heading", (lines[0].removeprefix("# "),)))
+            blocks.append(("heading", (lines[0].removeprefix("# "),)))
         elif all(line.startswith("- ") for line in lines):
-            blocks.append(Block("list", tuple(line.removeprefix("- ") for line in lines)))
+            blocks.append(("list", tuple(line.removeprefix("- ") for line in lines)))
         else:
-            blocks.append(Block("paragraph", (" ".join(lines),)))
+            blocks.append(("paragraph", (" ".join(lines),)))
     return blocks
 
 
