@@ -150,9 +150,11 @@ def _logo(path: str | bytes) -> bytes:
 
 
 def _authority_url(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
     try:
-        url = urlsplit(value.get_secret_value())
+        url = urlsplit(text)
         is_one = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0 and not url.fragment
+        is_one = is_one and " " not in text and text.isprintable()  # urlsplit leaves these out, the client does not
     except ValueError:
         is_one = False
     if not is_one:

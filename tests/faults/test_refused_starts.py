@@ -110,6 +110,7 @@ REFUSED = {
     "roots of no authority": ({"TSA_CA_FILE": __file__}, "SCEAU_TSA_CA_FILE", "PEM"),
     "roots that are not there": ({"TSA_CA_FILE": "/nowhere"}, "SCEAU_TSA_CA_FILE", "path"),
     "an authority that is no address": ({"TSA_URL": "tsa.example.eu"}, "SCEAU_TSA_URL", "https://"),
+    "an authority that would not be reached": ({"TSA_URL": " https://tsa.example.eu"}, "SCEAU_TSA_URL", "https://"),
     "an issuer without an audience": ({"OIDC_ISSUER": _LOGIN}, "SCEAU_OIDC_AUDIENCE", "aud"),
     "an audience without an issuer": ({"OIDC_AUDIENCE": "sceau"}, "SCEAU_OIDC_AUDIENCE", "SCEAU_OIDC_ISSUER"),
     "a client without an issuer": ({"CONSOLE_CLIENT": "console"}, "SCEAU_CONSOLE_CLIENT", "SCEAU_OIDC_ISSUER"),
