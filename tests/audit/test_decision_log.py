@@ -274,8 +274,8 @@ def test_a_missing_day_is_made(database):
         with psycopg.connect(database.owner_url, autocommit=True) as owner:
             for days in (0, 1):
                 owner.execute(f"DROP TABLE decision_segment_{datetime.now(UTC) + timedelta(days=days):%Y%m%d}")
-        body = {api.evaluate(name, "ads")["context"]["id"] for name in ("bob", "alice")}
-        eventually(lambda: {str(each.id) for each in logged_rows(database)} == body)
+        ids = {api.evaluate(name, "ads")["context"]["id"] for name in ("bob", "alice")}
+        eventually(lambda: {str(each.id) for each in logged_rows(database)} == ids)
         assert _log_of(api).counts.dropped == 0
 
 

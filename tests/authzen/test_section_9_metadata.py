@@ -38,8 +38,8 @@ def test_section_9_1_1_every_endpoint_named_exists(shared):
 
 def test_section_9_1_2_capabilities_are_urns(shared):
     """`capabilities` is a list of URNs, each once, of what is offered beyond the specification."""
-    body = shared.ok("GET", WELL_KNOWN)["capabilities"]
-    assert body == ["urn:sceau:capability:decision-token", "urn:sceau:capability:text-plain"]
+    capabilities = shared.ok("GET", WELL_KNOWN)["capabilities"]
+    assert capabilities == ["urn:sceau:capability:decision-token", "urn:sceau:capability:text-plain"]
 
 
 @pytest.mark.parametrize("headers", HOSTILE)

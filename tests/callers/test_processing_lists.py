@@ -233,9 +233,9 @@ def test_each_item_of_a_batch_by_itself(world):
     """In a batch the items about others are denials with a 403 in their place, the rest are answered."""
     items = [question("alice", name) for name in ("mine", "theirs", "mine")]
     for _ in range(2):  # from the database, then from memory
-        body = world.limited.ok("POST", "/access/v1/evaluations", {"evaluations": items})["evaluations"]
-        assert [each["decision"] for each in body] == [True, False, True]
-        assert body[1]["context"]["error"]["status"] == 403
+        answers = world.limited.ok("POST", "/access/v1/evaluations", {"evaluations": items})["evaluations"]
+        assert [each["decision"] for each in answers] == [True, False, True]
+        assert answers[1]["context"]["error"]["status"] == 403
 
 
 @pytest.mark.parametrize("route", HELD, ids=" ".join)

@@ -122,14 +122,16 @@ def test_a_group_without_a_command_says_its_help(monkeypatch, capsys):
 
 def test_a_shell_completes_commands():
     """What bash asks for is answered with the commands that begin so; the script that asks is printed."""
-    body = {
+    variables = {
         "COMP_WORDS": "sceau do",
         "COMP_CWORD": "1",
         "_SCEAU_COMPLETE": "complete_bash",
         "PATH": os.environ["PATH"],
     }
     script = ["-c", "import sys; from app.cli import main; main()"]
-    done = subprocess.run([sys.executable, *script], cwd=ROOT, env=body, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, *script], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+    )
     assert done.stdout.split() == ["doctor"]
 
 

@@ -84,10 +84,7 @@ def test_a_status_is_set(sceau, register_file, pair):
 
 @pytest.mark.parametrize(
     ("more", "message"),
-    [
-        ({"retention": "P7D"}, "say `material: true`"),
-        ({"purpose": "statistics"}, "its purpose never changes"),
-    ],
+    [({"retention": "P7D"}, "say `material: true`"), ({"purpose": "statistics"}, "its purpose never changes")],
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_done(sceau, register_file, more, message):
     """One impossible change keeps the others from being made, too."""

@@ -97,12 +97,7 @@ def test_what_a_file_says_is_kept_beside_the_core_values(read):
     )
     assert request.request.participants == (Participant(b"bob", local=True),)
     assert (request.request.elements, request.request.territory) == (frozenset(), "WF")
-    assert case.expect == {
-        "decision": False,
-        "reason": "human_access",
-        "article": None,
-        "valid_until": None,
-    }
+    assert case.expect == {"decision": False, "reason": "human_access", "article": None, "valid_until": None}
     assert (case.line, list(case.consents)) == (4, [b"alice"])
 
 

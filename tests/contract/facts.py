@@ -247,8 +247,8 @@ def _ended(api: Api) -> str:
     """An event that told of the end of a consent."""
     api.decide("oscar", CONSENTED)
     api.withdraw("oscar", CONSENTED)
-    body = api.ok("GET", "/v1/events?limit=100")["events"]
-    return str(next(event["id"] for event in body if event["type"].endswith(".withdrawn")))
+    listed = api.ok("GET", "/v1/events?limit=100")["events"]
+    return str(next(event["id"] for event in listed if event["type"].endswith(".withdrawn")))
 
 
 def _always(value: Any) -> Callable[[Any], Any]:

@@ -107,9 +107,9 @@ WHERE attnum > 0 AND NOT attisdropped AND has_column_privilege(%(role)s::name, o
 @pytest.fixture(scope="module")
 def granted(lasting):
     """What the application role may do with each table, by whatever way; a right on columns only names them."""
-    body = {"role": APP_ROLE, "tables": sorted(PRIVILEGES), "words": WORDS, "words_of_columns": WORDS_OF_COLUMNS}
+    parameters = {"role": APP_ROLE, "tables": sorted(PRIVILEGES), "words": WORDS, "words_of_columns": WORDS_OF_COLUMNS}
     with psycopg.connect(lasting.owner_url) as connection:
-        rights = connection.execute(RIGHTS, body).fetchall()
+        rights = connection.execute(RIGHTS, parameters).fetchall()
     granted: dict[str, set[str]] = {table: set() for table in PRIVILEGES}
     for table, right in rights:
         granted[table].add(right)

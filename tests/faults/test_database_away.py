@@ -55,10 +55,10 @@ def _answers_without_its_database(service) -> None:
     )
     items = [{"action": {"name": name}} for name in ("filter", "ads-mail", "filter")]
     batch = service.call("POST", EVALUATIONS, {**question("alice", "filter"), "evaluations": items})
-    body = batch.json()["evaluations"]
-    assert [each["decision"] for each in body] == [True, False, True]
-    assert body[1]["context"]["error"]["status"] == 503
-    assert body[1]["context"]["reason"] == "evidence_unavailable"
+    answers = batch.json()["evaluations"]
+    assert [each["decision"] for each in answers] == [True, False, True]
+    assert answers[1]["context"]["error"]["status"] == 503
+    assert answers[1]["context"]["reason"] == "evidence_unavailable"
 
 
 def test_a_stopped_database(server, service):

@@ -58,8 +58,8 @@ def test_each_notice_and_the_expiry_are_flagged_once(ads, sweep, flags, clock):
         clock.at = utc(at)
         assert (sweep(), sweep()) == (expected, {}), at
     assert flags() == [("due", 60), ("due", 30), ("due", 7), ("expired", 0)]
-    body = ads.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})["renewal_flags"]
-    assert [(each["processing"], each["kind"], each["notice"]) for each in body] == [
+    exported = ads.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})["renewal_flags"]
+    assert [(each["processing"], each["kind"], each["notice"]) for each in exported] == [
         ("ads", kind, notice) for kind, notice in flags()
     ]
     assert flags(OUTBOX) == [

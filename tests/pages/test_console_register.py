@@ -79,8 +79,8 @@ def test_two_people_bring_a_processing_into_force(two):
     assert "Read and compared with the contract." in page.text("versions")
     assert "Ada" in page.text("versions")
     assert api.reason("alice", "both") == "no_consent"
-    body = api.ok("GET", "/v1/processings/both")["version"]
-    assert body["recipients"] == [{"name": "Exemple Régie SA", "role": "sous-traitant", "country": "FR"}]
+    version = api.ok("GET", "/v1/processings/both")["version"]
+    assert version["recipients"] == [{"name": "Exemple Régie SA", "role": "sous-traitant", "country": "FR"}]
 
 
 def test_each_act_is_recorded_as_the_apis_is(two, deployment):

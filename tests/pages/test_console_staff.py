@@ -108,8 +108,8 @@ def test_rights_are_changed(shared, manager):
     sent = dict(forms_of(page))["change_caller"]
     del sent["scopes.register:read"]
     manager.post("/console/acts/change_caller", {**sent, "processings": "ads-mail\nstats-mail"})
-    body = shared.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]
-    assert (body["scopes"], body["processings"]) == (["decisions:evaluate"], ["ads-mail", "stats-mail"])
+    entry = shared.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]
+    assert (entry["scopes"], entry["processings"]) == (["decisions:evaluate"], ["ads-mail", "stats-mail"])
 
 
 def test_nobody_hands_out_more_than_they_hold(shared, manager):

@@ -52,10 +52,10 @@ def test_the_parents_act_says_who_they_are_and_how_that_was_checked(shared):
     assert "parent_ref" not in first
     assert (len(second["parent_ref"]), second["parent_checked_how"]) == (64, "identity_document")
     assert "parent@" not in str(history(shared, "young-known"))
-    body = shared.ok("POST", "/v1/subjects/exports", {"subject": PARENT["parent"]})["as_parent"]
-    acts = {(each["kind"], each["processing"], each["given_by"], each["parent_checked_how"]) for each in body}
+    as_parent = shared.ok("POST", "/v1/subjects/exports", {"subject": PARENT["parent"]})["as_parent"]
+    acts = {(each["kind"], each["processing"], each["given_by"], each["parent_checked_how"]) for each in as_parent}
     assert ("granted", "ads-mail", "holder_of_parental_responsibility", "identity_document") in acts
-    assert "young-known" not in str(body)
+    assert "young-known" not in str(as_parent)
     other = shared.ok("POST", "/v1/subjects/exports", {"subject": subject("young-known")})["as_parent"]
     assert other == []
 

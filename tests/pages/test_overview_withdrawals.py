@@ -32,8 +32,8 @@ def overview(api, name, lang="fr"):
 
 def events(api, name):
     """The kinds of a person's events, with their processings."""
-    body = api.call("POST", "/v1/subjects/exports", {"subject": subject(name)}).json()["events"]
-    return [(each["kind"], each.get("processing")) for each in body]
+    events = api.call("POST", "/v1/subjects/exports", {"subject": subject(name)}).json()["events"]
+    return [(each["kind"], each.get("processing")) for each in events]
 
 
 GIVEN = [("granted", "ads"), ("granted", "stats")]

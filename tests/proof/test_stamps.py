@@ -151,10 +151,7 @@ def test_a_stamp_that_is_none_is_named(stamped, authority, stranger, tmp_path, c
 
 def test_an_answer_that_was_changed_is_a_stamp_of_the_same_or_none(authority):
     """An answer with one changed byte is refused with a known fault, or reads as the original stamp."""
-    answer, roots = (
-        authority.answer(authority.query(b"x")),
-        load_pem_x509_certificates(authority.roots.read_bytes()),
-    )
+    answer, roots = (authority.answer(authority.query(b"x")), load_pem_x509_certificates(authority.roots.read_bytes()))
     genuine, faults = stamp_of(answer, b"x", roots), set()
     for at in range(len(answer)):
         changed = answer[:at] + bytes([answer[at] ^ 1 + at % 255]) + answer[at + 1 :]

@@ -123,8 +123,8 @@ def test_it_records_no_consent_that_outlives_the_replay(deployment):
     with deployment.serving() as service:
         eventually(lambda: asked(service, "alice") == "restored-behind")
         items = [decision("eve"), decision("bob", "refused")]
-        body = service.ok("POST", "/v1/consents/batch", {"items": items})["items"]
-        assert [each["status"] for each in body] == [503, 201]
+        recorded = service.ok("POST", "/v1/consents/batch", {"items": items})["items"]
+        assert [each["status"] for each in recorded] == [503, 201]
         assert service.call("POST", "/v1/consents", decision("eve"), made["key"]).status_code == 503
         service.ok("POST", "/v1/withdrawals", withdrawal("carol"))
         deployment.replay(service)
