@@ -60,7 +60,7 @@ def _head(note):
 
 
 def _check_log(files):
-    """A bundle is what its log holds and states; `lines` has lines by their places, those of `later.json` too."""
+    """A bundle is what its log holds and states; `lines` has them by their places, those of `later.json` too."""
     listed = {f"{_sha(files[name]).hex()}  {name}" for name in files if name.startswith("data/")}
     _check(set(files["manifest-sha256.txt"].decode().splitlines()) == listed, "its files are not those that are listed")
     log, head = json.loads(files["data/log.json"]), _head(files["data/checkpoint"].decode())
@@ -143,7 +143,7 @@ for file in sys.argv[2:]:
             _head(Path(file).read_text())
     except Exception as error:  # noqa: BLE001 - files may hold anything
         _check(False, f"{error!r}", 1 if isinstance(error, InvalidSignature) else 2)
-for (file, one), (beside, other) in permutations(heads, 2):  # noqa: B007 - what is wrong is bodies of `file`
+for (file, one), (beside, other) in permutations(heads, 2):  # noqa: B007 - what is wrong is told of `file`
     if one.origin == other.origin:
         _check(other.roots.get(one.size, one.root) == one.root, f"the log was forked: {beside} has another tree")
         _check(one.at >= other.at or one.size <= other.size, f"the log was set back: {beside} is later and smaller")
