@@ -14,7 +14,7 @@ from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel, Discriminator, Field, RootModel, StrictBool, StrictStr, Tag, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
-from app.api.http.security import PROBLEMS, Needs, everywhere, problems, strict_router
+from app.api.http.security import PROBLEMS, AnyCaller, Needs, everywhere, problems, strict_router
 from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep, WriteDep
 from app.api.http.wire import Instant, Name, RecordView, WireModel, at_fault, examples
 from app.auth.callers import Caller, CallerKind, Scope
@@ -284,7 +284,7 @@ class CoverageView(BaseModel):
 
 router = strict_router("staff")
 
-Person = Annotated[Caller, Depends(Needs())]
+Person = Annotated[Caller, Depends(AnyCaller())]
 Officer = Annotated[Caller, Depends(everywhere(Needs(Scope.STAFF_WRITE)))]
 Reader = Annotated[Caller, Depends(everywhere(Needs(Scope.AUDIT_READ, Scope.STAFF_WRITE)))]
 Id = Annotated[UUID, Path(alias="id", description="The id of a member; a caller's own id where the member is one")]

@@ -116,7 +116,7 @@ async def acknowledge_notice(
     if lacking(notice.texts):
         raise NoticeUnfinishedError
     now = await session.now()
-    return await _record(session, who.id, shown, way, now, now, who.id)
+    return await _record(session, who.id, shown, way, at=now, now=now, by=who.id)
 
 
 async def record_paper(
@@ -146,11 +146,18 @@ async def record_paper(
         message = "Signed after the version was published, and not in the future."
         raise CollectionTimeError(message, field="acknowledged_at")
     read = Shown(notice.number, shown.language, notice.texts[shown.language].sha256)
-    return await _record(session, member, read, AcknowledgementMethod.PAPER, at, now, by.id)
+    return await _record(session, member, read, AcknowledgementMethod.PAPER, at=at, now=now, by=by.id)
 
 
-async def _record(  # noqa: PLR0917 - what one member signed
-    session: WriteSession, member: UUID, shown: Shown, way: AcknowledgementMethod, at: datetime, now: datetime, by: UUID
+async def _record(
+    session: WriteSession,
+    member: UUID,
+    shown: Shown,
+    way: AcknowledgementMethod,
+    *,
+    at: datetime,
+    now: datetime,
+    by: UUID,
 ) -> MarkedAcknowledgement:
     await ensure_member(session, member)
     new = Acknowledgement(

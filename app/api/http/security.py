@@ -53,7 +53,7 @@ class Needs:
     """A dependency that gives the caller if it has one of some scopes, and refuses the request otherwise (401, 403)."""
 
     def __init__(self, *scopes: Scope, counted: bool = True) -> None:
-        """Keep the scopes for the check and for the documentation. One of them is enough; without any, so is any key.
+        """Keep the scopes for the check and for the documentation. One of them is enough.
 
         `counted`: whether rate limits count the route. The first scope says among which requests.
         """
@@ -80,9 +80,24 @@ class Needs:
         request.state.authenticated, request.state.presented = authenticated, presented
         request.state.caller = str(authenticated.caller.id)
         charge(request, services.limits, self.counted, authenticated.caller)
-        if self._named:
-            authenticated.caller.require(*self._named)
+        self.check(authenticated.caller)
         return authenticated.caller
+
+    def check(self, caller: Caller) -> None:
+        """Refuse a caller who has none of the scopes.
+
+        Raises:
+            ScopeMissingError: it has none of them, or none is named.
+
+        """
+        caller.require(*self._named)
+
+
+class AnyCaller(Needs):
+    """A dependency that gives the caller, whatever its scopes."""
+
+    def check(self, caller: Caller) -> None:
+        """Refuse nobody."""
 
 
 class NeedsRemembered(Needs):
@@ -99,8 +114,7 @@ class NeedsRemembered(Needs):
             return await super().__call__(request, credentials)
         request.state.presented, request.state.caller = presented, str(caller.id)
         charge(request, services.limits, self.counted, caller)
-        if self._named:
-            caller.require(*self._named)
+        self.check(caller)
         return caller
 
 

@@ -159,7 +159,7 @@ async def post_proposal(  # noqa: PLR0917 - a body, and the parts that it takes
         else:
             periods = {"consent": body.consent, "refusal": body.refusal}
             wanted = {kind: period for kind, period in periods.items() if period is not None}
-            # Proposed even where one person may sign a retention without.
+            # A retention is proposed here even where one person may sign it.
             made = await propose(session, caller, Gated.RETENTION, "", wanted)
         return WaitingView.of(made) if isinstance(made, GateProposal) else EpochBody(epoch=made)
 

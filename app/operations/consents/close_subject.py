@@ -32,7 +32,7 @@ from app.operations.service.deployment import Deployment, SubjectName
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """The entry, the consents that ended with the account, and since when; no entry without an account to erase."""
+    """The entry, the consents that ended with the account, and since when; no entry where no account was closed."""
 
     id: UUID | None
     closed: tuple[UUID, ...]

@@ -53,7 +53,6 @@ from app.register.records import (
 from app.register.store import load_processings
 
 TOKEN_BYTES: Final = 32
-_NO_ID: Final = UUID(int=0)
 _FIELD: Final = "processings"
 
 
@@ -151,13 +150,16 @@ async def create_consent_link(
         if wanted.kind.asks
         else _to_withdraw(deployment, ledger, records, wanted)
     )
-    link = _link(ledger, opened.account(wanted.subject).name, caller, wanted, chosen)
-    made = await _keep(session, link, chosen.left_out)
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    link = _link(token, ledger, opened.account(wanted.subject).name, caller, wanted, chosen)
+    made = await _keep(session, token, link, chosen.left_out)
     if wanted.parent is not None:
         parent, checked_how = parent_reference(deployment, wanted.parent[0]), wanted.parent[1]
         refuse_own_parent(parent.hex(), await own_references(session, deployment, ledger, wanted.subject), "parent")
-        link = replace(link, given_by=GivenBy.PARENT, parent_ref=parent, parent_checked_how=checked_how)
-        made = replace(made, parent=await _keep(session, link))
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        link = replace(link, token_sha256=token_digest(token), id=uuid7(ledger.now), given_by=GivenBy.PARENT)
+        link = replace(link, parent_ref=parent, parent_checked_how=checked_how)
+        made = replace(made, parent=await _keep(session, token, link))
     if wanted.kind.asks:
         await count_asked(session, ledger.ref, link.processings, ledger.now, wanted.person_request)
     # A campaign makes a link for every user; what is done by each stands in the ledger, with who made it.
@@ -173,12 +175,14 @@ class _Chosen(NamedTuple):
     expires_at: datetime
 
 
-def _link(ledger: OpenLedger, name: UUID, caller: Caller, wanted: WantedLink, chosen: _Chosen) -> ConsentLink:
-    """Return the link that was asked for, of a joint consent the child's; `_keep` gives it its token and its id."""
+def _link(  # noqa: PLR0917 - a token, and what it leads to
+    token: str, ledger: OpenLedger, name: UUID, caller: Caller, wanted: WantedLink, chosen: _Chosen
+) -> ConsentLink:
+    """Return the link that was asked for, of a joint consent the child's."""
     is_joint = wanted.kind is LinkKind.JOINT
     return ConsentLink(
-        token_sha256=b"",
-        id=_NO_ID,
+        token_sha256=token_digest(token),
+        id=uuid7(ledger.now),
         subject_ref=ledger.ref,
         name=name,
         kind=wanted.kind,
@@ -197,10 +201,7 @@ def _link(ledger: OpenLedger, name: UUID, caller: Caller, wanted: WantedLink, ch
     )
 
 
-async def _keep(session: WriteSession, link: ConsentLink, left_out: Sequence[LeftOut] = ()) -> MadeLink:
-    """Keep a link under a new token and a new id."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    link = replace(link, token_sha256=token_digest(token), id=uuid7(link.created_at))
+async def _keep(session: WriteSession, token: str, link: ConsentLink, left_out: Sequence[LeftOut] = ()) -> MadeLink:
     await add_link(session, link)
     return MadeLink(token, link.id, link.processings, link.expires_at, left_out)
 
@@ -331,9 +332,10 @@ async def create_overview_link(
         raise NotFoundError("Nothing is recorded about this user.", field="subject")
     ref, name = ref_and_name
     entries, now = await load_entries(session, ref), await session.now()
+    token = secrets.token_urlsafe(TOKEN_BYTES)
     link = ConsentLink(
-        token_sha256=b"",
-        id=_NO_ID,
+        token_sha256=token_digest(token),
+        id=uuid7(now),
         subject_ref=ref,
         name=name,
         kind=LinkKind.OVERVIEW,
@@ -348,7 +350,7 @@ async def create_overview_link(
         credential=wanted.credential,
     )
     await record_act(session, ActKind.SUBJECT_EXPORTED, caller.id, Target(subject_ref=ref))
-    return await _keep(session, link)
+    return await _keep(session, token, link)
 
 
 # Remove links to the consent page that have ended: expired, with nothing left that they could withdraw or show.
