@@ -22,7 +22,7 @@ def _any_server() -> None:
         return [row for row in rows if row.found]
 
     @asynccontextmanager
-    async def read_from(self, _server):
+    async def read_from(self, _server, **_):
         async with self.read() as session:
             yield session
 
