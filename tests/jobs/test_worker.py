@@ -179,7 +179,7 @@ async def test_a_job_of_a_later_version_is_left_to_it(database, work):
         assert _states(connection)[left] == "todo"
 
 
-async def test_a_lost_database_is_waited_for(database, work, monkeypatch):
+def test_a_lost_database_is_waited_for(database, work, monkeypatch):
     """Jobs go on in the same process when the database that was away is back."""
     monkeypatch.setattr(module, "_FINISH_SECONDS", 0.1)
     stopping, made = asyncio.Event(), []
@@ -188,16 +188,20 @@ async def test_a_lost_database_is_waited_for(database, work, monkeypatch):
         made.append(make_jobs(database.app_url, work))
         return made[-1]
 
-    async with held(database, work):
-        working = asyncio.create_task(run_jobs(make, stopping))
-        await until(lambda: _workers(database))
-        _reachable(database, allowed=False)
-        await until(lambda: _true(len(made) > 1))
-        _reachable(database, allowed=True)
-        before = await _workers(database)
-        await until(lambda: _workers(database, above=before))
-        stopping.set()
-        assert await working is True
+    async def lost_and_back():
+        async with held(database, work):
+            working = asyncio.create_task(run_jobs(make, stopping))
+            await until(lambda: _workers(database))
+            _reachable(database, allowed=False)
+            await until(lambda: _true(len(made) > 1))
+            _reachable(database, allowed=True)
+            before = await _workers(database)
+            await until(lambda: _workers(database, above=before))
+            stopping.set()
+            return await working
+
+    # In a loop of its own: a job that runs when the database goes fails too, which the loop of other tests forbids.
+    assert asyncio.run(lost_and_back()) is True
 
 
 async def _true(fact):
