@@ -114,7 +114,8 @@ async def readyz(
     refusal = services.database.refusal
     if refusal is not None:
         notes.append(f"{SERVER_REFUSES} {refusal}.")
-    ready = _ready(services, [*notes, *_silent_edges(services), *services.unprotected])
+    notes += [*_silent_edges(services), *services.unprotected]
+    ready = _ready(services, notes, decides=amiss is None)
     return Response(ready.model_dump_json(), media_type="application/json")
 
 
@@ -147,18 +148,18 @@ async def _ask(services: Services, need: Need) -> str | None:
     return None
 
 
-def _ready(services: Services, notes: list[str]) -> Ready:
+def _ready(services: Services, notes: list[str], *, decides: bool) -> Ready:
+    """`decides`: nothing is amiss; in the mode `leased`, a process without its lease is degraded even then."""
     memory, check = services.memory, services.token_check
     members = {"issuers": list(issuer_states(check)) if check is not None else [], "notes": notes}
     if memory is None:
-        status = "degraded" if services.outage.lasts or services.fence.behind else "ready"
+        status = "ready" if decides else "degraded"
         return Ready.model_validate({**members, "status": status, "mode": "strict", "leased": False})
     looks, leased = memory.hits + memory.misses, memory.replica.lease.held()
+    status = "ready" if decides and leased else "degraded"
     members |= {"lag_seconds": round(memory.replica.lag(), 3) if leased else None}
     members |= {"hit_rate": round(memory.hits / looks, 4) if looks else None}
-    return Ready.model_validate(
-        {**members, "status": "ready" if leased else "degraded", "mode": "leased", "leased": leased}
-    )
+    return Ready.model_validate({**members, "status": status, "mode": "leased", "leased": leased})
 
 
 def _silent_edges(services: Services) -> list[str]:

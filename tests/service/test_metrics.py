@@ -1,5 +1,6 @@
 """What a replica tells about itself in /metrics and /readyz."""
 
+from datetime import timedelta
 from typing import cast
 
 import pytest
@@ -67,6 +68,18 @@ def test_without_a_memory_nothing_is_told_of_it(database):
         ready = api.ok("GET", "/readyz")
         assert (ready["mode"], ready["leased"], ready["hit_rate"]) == ("strict", False, None)
         assert "sceau_memory_looks" not in api.call("GET", "/metrics").text
+
+
+@pytest.mark.parametrize("mode", ["leased", "strict"])
+def test_while_the_database_is_away_a_process_is_degraded(database, mode):
+    """In an outage readiness is `degraded` and says why, though a lease from before it may still be held."""
+    with running(database, cache=mode, lease=timedelta(seconds=10)) as api:
+        api.evaluate("alice", "ads")  # from now on it knows the caller
+        eventually(lambda: api.ok("GET", "/readyz")["status"] == "ready")
+        cast("Services", api.client.app.state.services).outage.lasts = True  # type: ignore[attr-defined]
+        ready = api.ok("GET", "/readyz")
+        assert (ready["status"], ready["leased"]) == ("degraded", mode == "leased")
+        assert "database cannot be reached" in ready["notes"][0]
 
 
 @pytest.mark.parametrize("mode", ["leased", "strict"])
