@@ -78,7 +78,7 @@ async def read_form(
     if (
         not fields <= set(parsed)
         or not (others or set(parsed) <= fields | optional)
-        or any(len(values) != 1 for values in parsed.values())
+        or any(len(values) != 1 or "\0" in name + values[0] for name, values in parsed.items())
     ):
         raise FormNotOursError
     return {name: values[0] for name, values in parsed.items()}

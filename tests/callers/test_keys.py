@@ -120,7 +120,7 @@ def test_an_invalid_key_is_refused(shared):
 
 def test_an_invalid_page_of_keys_is_refused(shared):
     """A limit out of bounds and a cursor that nobody handed out are 422."""
-    for query in ("limit=0", "limit=501", "limit=x", "cursor=%00"):
+    for query in ("limit=0", "limit=501", "limit=x", "cursor=x"):
         assert shared.call("GET", f"/v1/keys?{query}").status_code == 422, query
 
 

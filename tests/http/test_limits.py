@@ -1,6 +1,7 @@
 """Bodies too large, too deep, of too much or not what they should be: refused in words, nothing stored, no 5xx."""
 
 import json
+import re
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from app.api.http.wire import BadJsonError, parse
 from tests.support.api import processing, question, running, subject
 from tests.support.consents import grant
 from tests.support.databases import new_database
+from tests.support.document import document
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
 ROUTES = (ONE, MANY, "/v1/consents", "/v1/keys", "/v1/processings", "/v1/audit-trail/search")
@@ -275,3 +277,19 @@ def test_a_request_that_came_whole_is_done(world, headers, came):
     before = _signing_keys(api)
     assert _cut(api, ROTATION, headers, *came) == 201
     assert len(_signing_keys(api)) == len(before) + 1
+
+
+def test_no_address_brings_a_nul_in(shared):
+    """A NUL in an address, which PostgreSQL cannot store, is malformed to every operation: in its path or its query."""
+    sent = 0
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            names = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"]
+            parts = re.sub(r"\{\w+\}", "1", path)
+            addresses = [f"{parts}?{name}=a%00b" for name in names]
+            addresses += [re.sub(r"\{\w+\}", "a%00b", path)] if "{" in path else []
+            for address in addresses:
+                answer = shared.call(method.upper(), address, {} if method in {"post", "put", "patch"} else None)
+                assert (answer.status_code, answer.json()["type"]) == (400, "urn:sceau:problem:malformed"), address
+            sent += len(addresses)
+    assert sent > 40

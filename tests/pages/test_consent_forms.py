@@ -1,9 +1,12 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from starlette.requests import Request
 
+from app.core.errors import FormNotOursError
 from app.db.database import DatabaseUnavailableError, PoolLimits
 from app.operations.consents import answer_consent_form
+from app.pages.rendering import read_form
 from tests.pages.test_errors_for_people import BROWSER
 from tests.support.api import running, subject
 from tests.support.consent_page import Page, Person, link
@@ -104,6 +107,20 @@ def test_what_is_not_such_a_form_is_refused(shared, person):
     fields = person.open().filled("accept", "ads-mail")
     assert person.send(fields, **{"Sec-Fetch-Site": "cross-site"}).status == 403
     assert person.send(fields, **{"Sec-Fetch-Site": "same-origin"}).status == 200
+
+
+@pytest.mark.parametrize("body", [b"name=a%00b", b"name=a\0b", b"name=a&o%00=b"])
+async def test_no_form_brings_a_nul_in(body):
+    """A NUL in a field or in its name, which PostgreSQL cannot store, is in no form of ours; without it the form is."""
+
+    async def receive():
+        return {"type": "http.request", "body": body}
+
+    scope = {"type": "http", "headers": [(b"content-type", b"application/x-www-form-urlencoded")]}
+    with pytest.raises(FormNotOursError):
+        await read_form(Request(scope, receive), {"name"}, others=True)
+    body = body.replace(b"%00", b"").replace(b"\0", b"")
+    assert "name" in await read_form(Request(scope, receive), {"name"}, others=True)
 
 
 @pytest.mark.parametrize("material", [True, False])
