@@ -464,7 +464,7 @@ class KeyClaims:
         outcomes: dict[IdempotentCall, Answer | DomainError | KeyClaim] = {}
         for call in self._calls:
             row, is_own = before.get(call.name), call.name in claimed
-            if (call.caller, call.key_hash.hex(), call.request_hash.hex()) in misused:
+            if (call.caller, call.key_hash, call.request_hash) in misused:
                 outcomes[call] = IdempotencyMismatchError()
             # Of two requests under one key the second waits here, and is refused once the first is recorded.
             elif first.setdefault((call.caller, call.key_hash), call.request_hash) != call.request_hash:
@@ -490,7 +490,7 @@ def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answer, abo
         "part": call.part,
         "status": answer.status,
         "body": answer.body,
-        "about": [ref.hex() for ref in sorted(about)],
+        "about": sorted(about),
     }
     session.stage(_KEEP, row)
 
@@ -498,24 +498,23 @@ def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answer, abo
 _KEEP: Final = Put(
     order=95,
     sql="""
-UPDATE idempotency AS kept SET status = given.status, body = given.body, subject_refs =
-    (SELECT array_agg(decode(ref, 'hex')) FROM unnest(about) AS ref)
+UPDATE idempotency AS kept SET status = given.status, body = given.body, subject_refs = nullif(about, '{}')
 FROM json_to_recordset(CAST(%(rows)s AS json))
-    AS given (caller uuid, key_hash text, part smallint, status int, body text, about text[])
-WHERE (kept.caller, kept.key_hash, kept.part) = (given.caller, decode(given.key_hash, 'hex'), given.part)
+    AS given (caller uuid, key_hash bytea, part smallint, status int, body text, about bytea[])
+WHERE (kept.caller, kept.key_hash, kept.part) = (given.caller, given.key_hash, given.part)
 """,
 )
 _RELEASE: Final = Put(
     order=94,
     sql="""
 DELETE FROM idempotency AS kept
-USING json_to_recordset(CAST(%(rows)s AS json)) AS given (caller uuid, key_hash text, part smallint)
-WHERE (kept.caller, kept.key_hash, kept.part) = (given.caller, decode(given.key_hash, 'hex'), given.part)
+USING json_to_recordset(CAST(%(rows)s AS json)) AS given (caller uuid, key_hash bytea, part smallint)
+WHERE (kept.caller, kept.key_hash, kept.part) = (given.caller, given.key_hash, given.part)
 """,
 )
 _GIVEN: Final = (
     "json_to_recordset(CAST(:rows AS json))"
-    " AS given (name text, caller uuid, key_hash text, request_hash text, part smallint)"
+    " AS given (name text, caller uuid, key_hash bytea, request_hash bytea, part smallint)"
 )
 _HOLD: Final = Prepared(
     text(f"""
@@ -525,7 +524,7 @@ SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM (SELECT DISTINCT na
 _CLAIM: Final = Prepared(
     text(f"""
 INSERT INTO idempotency (caller, key_hash, part, request_hash, created_at)
-SELECT caller, decode(key_hash, 'hex'), part, decode(request_hash, 'hex'), clock_timestamp()
+SELECT caller, key_hash, part, request_hash, clock_timestamp()
 FROM {_GIVEN} WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))
 ORDER BY 1, 2, 3
 ON CONFLICT (caller, key_hash, part) DO UPDATE
@@ -536,16 +535,15 @@ RETURNING caller, key_hash, part
 )
 _BEFORE: Final = Prepared(
     text(f"""
-SELECT caller, idempotency.key_hash, part, status, body FROM idempotency
-JOIN {_GIVEN} USING (caller, part) WHERE idempotency.key_hash = decode(given.key_hash, 'hex')
+SELECT caller, key_hash, part, status, body FROM idempotency JOIN {_GIVEN} USING (caller, key_hash, part)
 """)  # noqa: S608 - a constant
 )
 # The calls whose key another request has used. A row without an answer is one that this transaction has just claimed.
 _MISUSED: Final = Prepared(
     text(f"""
-SELECT DISTINCT caller, given.key_hash, given.request_hash
-FROM idempotency AS kept JOIN (SELECT DISTINCT caller, key_hash, request_hash FROM {_GIVEN}) AS given USING (caller)
-WHERE kept.key_hash = decode(given.key_hash, 'hex') AND kept.request_hash <> decode(given.request_hash, 'hex')
+SELECT DISTINCT caller, key_hash, given.request_hash FROM idempotency AS kept
+JOIN (SELECT DISTINCT caller, key_hash, request_hash FROM {_GIVEN}) AS given USING (caller, key_hash)
+WHERE kept.request_hash <> given.request_hash
     AND status IS NOT NULL AND kept.created_at >= clock_timestamp() - make_interval(secs => :seconds)
 """)  # noqa: S608 - a constant
 )

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +22,7 @@ import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
-from sqlalchemy import CursorResult, Executable, Row, Text, cast, func, select
+from sqlalchemy import CursorResult, Executable, Row, Table, Text, cast, func, select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,11 +39,18 @@ _NATIVE: Final = (bytes, datetime, UUID)
 
 
 # Many rows are passed to one statement as one parameter: JSON is encoded in C, an array of a thousand elements is not.
-# In SQL: `json_to_recordset(CAST(:rows AS json)) AS given (ref text, at timestamptz, …)`, with `decode(ref, 'hex')` for
-# binary values; `decode(each, 'hex') FROM string_to_table(:refs, ',') AS each` for references alone.
+# In SQL: `insertion`, or `json_to_recordset(CAST(:rows AS json)) AS given (ref bytea, at timestamptz, …)`;
+# `decode(each, 'hex') FROM string_to_table(:refs, ',') AS each` for references alone.
 def as_rows(rows: Iterable[Mapping[str, object]]) -> str:
-    """Return rows as a JSON array of objects; bytes become hexadecimal digits, other non-JSON values their text."""
+    """Return rows as a JSON array of objects, in which other values than JSON's are as PostgreSQL reads their types."""
     return json.dumps(list(rows), default=_text, separators=(",", ":"))
+
+
+def insertion(table: Table, *, without: Collection[str] = ()) -> str:
+    """Return the SQL that inserts the rows of `%(rows)s` into a table; they hold all its columns but these."""
+    columns = ", ".join(column.name for column in table.columns if column.name not in without)
+    rows = f"json_populate_recordset(NULL::{table.name}, CAST(%(rows)s AS json))"
+    return f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {rows}"  # noqa: S608 - names of our own tables
 
 
 def as_refs(refs: Iterable[bytes]) -> str:
@@ -63,7 +70,7 @@ def record_of(kind: type[Kept], row: Row[Any]) -> Kept:
 
 
 def _text(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
 # A look-up is a value, made before there is a transaction. `WriteSession.look_up` sends several in psycopg's pipeline,
@@ -208,8 +215,7 @@ _CHANGE: Final = Put(
     sql="""
 WITH put AS (
     INSERT INTO change (kind, ref)
-    SELECT DISTINCT kind, decode(ref, 'hex')
-    FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (kind smallint, ref text)
+    SELECT DISTINCT kind, ref FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (kind smallint, ref bytea)
     ON CONFLICT DO NOTHING
 )
 SELECT CAST(pg_current_xact_id() AS text)

@@ -77,8 +77,8 @@ _OUTBOX: Final = Put(
     sql=f"""
 WITH put AS (
     INSERT INTO outbox (subject_ref, id, type, occurred_at, data, traceparent)
-    SELECT decode(ref, 'hex'), id, type, occurred_at, data, traceparent FROM json_to_recordset(CAST(%(rows)s AS json))
-        AS event (ref text, id uuid, type text, occurred_at timestamptz, data jsonb, traceparent text)
+    SELECT ref, id, type, occurred_at, data, traceparent FROM json_to_recordset(CAST(%(rows)s AS json))
+        AS event (ref bytea, id uuid, type text, occurred_at timestamptz, data jsonb, traceparent text)
     RETURNING subject_ref, id, type, occurred_at, data ->> 'processing' AS processing, data ->> 'consent' AS consent
 )
 INSERT INTO effect_owed (event, processing, consent, occurred_at, due_at)

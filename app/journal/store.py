@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from app.db.schema import Instant, metadata
-from app.db.session import LogName, Put, ReadSession, WriteSession
+from app.db.session import LogName, Put, ReadSession, WriteSession, insertion
 from app.journal.files import JournalError, SeenNotes
 from app.ledger.identifiers import Vault, VaultError
 
@@ -306,12 +306,7 @@ Index("ix_journal_note_waiting", journal_note.c.number, postgresql_where=journal
 
 _PUT: Final = Put(
     order=90,
-    sql="""
-INSERT INTO journal_note (id, line, fact_kind, fact_id)
-SELECT id, decode(line, 'hex'), fact_kind, fact_id FROM ROWS FROM (json_to_recordset(CAST(%(rows)s AS json))
-    AS (id uuid, line text, fact_kind text, fact_id text))
-WITH ORDINALITY AS given (id, line, fact_kind, fact_id, place) ORDER BY place
-""",
+    sql=f"{insertion(journal_note, without=('number', 'put_at'))} WITH ORDINALITY ORDER BY ordinality",
 )
 
 

@@ -31,7 +31,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.core.errors import InvalidSubjectError, RefusalError
 from app.core.names import NameBasis
 from app.db.schema import metadata
-from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
+from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs, insertion
 from app.ledger.tables import KEYS_IN_USE, KEYS_STATED, key_check, subject_vault
 
 if TYPE_CHECKING:
@@ -391,23 +391,13 @@ class KeptName:
     stated_by: UUID | None = None
 
 
-_KEEP: Final = Put(
-    order=30,
-    sql="""
-INSERT INTO subject_vault (subject_ref, name, type, master_key_id, wrapped_key, sealed_id, sealed_for, stored_at, basis,
-    stated_by)
-SELECT decode(ref, 'hex'), name, type, master_key_id, decode(wrapped_key, 'hex'), decode(sealed_id, 'hex'),
-    decode(sealed_for, 'hex'), stored_at, basis, stated_by
-FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, name uuid, type text, master_key_id text,
-    wrapped_key text, sealed_id text, sealed_for text, stored_at timestamptz, basis text, stated_by uuid)
-""",
-)
+_KEEP: Final = Put(order=30, sql=insertion(subject_vault))
 
 
 def keep_name(session: WriteSession, kept: KeptName) -> None:
     """Keep a name of a person."""
     row = {
-        "ref": kept.ref,
+        "subject_ref": kept.ref,
         "name": kept.id,
         "type": kept.type,
         "master_key_id": kept.sealed.master_key_id,
@@ -529,13 +519,7 @@ _STAND: Final = Prepared(
         "ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:digests, ',') AS each))"
     )
 )
-_CLAIM: Final = Put(
-    order=15,
-    sql="""
-INSERT INTO document (sha256, subject_ref) SELECT decode(digest, 'hex'), decode(ref, 'hex')
-FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (digest text, ref text)
-""",
-)
+_CLAIM: Final = Put(order=15, sql=insertion(document))
 
 
 def documents_claimed(digests: Collection[bytes]) -> Lookup[dict[bytes, bytes | None]]:
@@ -549,4 +533,4 @@ def documents_claimed(digests: Collection[bytes]) -> Lookup[dict[bytes, bytes | 
 
 def claim_document(session: WriteSession, digest: bytes, ref: bytes) -> None:
     """Have an unclaimed document stand for a person; it has been held since it was looked up."""
-    session.stage(_CLAIM, {"digest": digest, "ref": ref})
+    session.stage(_CLAIM, {"sha256": digest, "subject_ref": ref})

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.schema import metadata
-from app.db.session import Put, ReadSession, WriteSession, as_refs
+from app.db.session import Put, ReadSession, WriteSession, as_refs, insertion, record_of
 
 import_source = Table(
     "import_source",
@@ -78,19 +78,11 @@ class RowHashes:
     content: bytes
 
 
-_ROW: Final = Put(
-    order=85,
-    sql="""
-INSERT INTO import_row (row_hash, content_hash, subject_ref)
-SELECT decode(row_hash, 'hex'), decode(content_hash, 'hex'), decode(ref, 'hex')
-FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (row_hash text, content_hash text, ref text)
-""",
-)
+_ROW: Final = Put(order=85, sql=insertion(import_row))
 _KNOWN: Final = text("""
 SELECT row_hash, content_hash FROM import_row
 WHERE row_hash = ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:hashes, ',') AS each))
 """)
-_COLUMNS: Final = tuple(ImportSource.__dataclass_fields__)
 
 
 async def hold_source(
@@ -110,13 +102,13 @@ async def hold_source(
     named = case((may_grow, func.coalesce(table.until, until)), else_=table.until)
     statement = begun.on_conflict_do_update(index_elements=["name"], set_={"expected": grown, "until": named})
     row = (await session.execute(statement.returning(import_source))).one()
-    return ImportSource(**{column: getattr(row, column) for column in _COLUMNS})
+    return record_of(ImportSource, row)
 
 
 async def list_sources(session: ReadSession) -> list[ImportSource]:
     """Return the imports, the latest begun first, at most 1,000."""
     rows = await session.execute(select(import_source).order_by(import_source.c.begun_at.desc()).limit(1_000))
-    return [ImportSource(**{column: getattr(row, column) for column in _COLUMNS}) for row in rows]
+    return [record_of(ImportSource, row) for row in rows]
 
 
 async def add_counts(session: WriteSession, name: str, *, rows: int, grants: int) -> None:
@@ -137,4 +129,4 @@ async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[b
 def keep_rows(session: WriteSession, recorded: Iterable[tuple[RowHashes, bytes]]) -> None:
     """Note that these rows were recorded, each with the subject_ref of its person."""
     for hashes, ref in recorded:
-        session.stage(_ROW, {"row_hash": hashes.row, "content_hash": hashes.content, "ref": ref})
+        session.stage(_ROW, {"row_hash": hashes.row, "content_hash": hashes.content, "subject_ref": ref})

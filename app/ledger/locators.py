@@ -23,7 +23,7 @@ from sqlalchemy import Row, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.db.database import DatabaseUnavailableError
-from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
+from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs, insertion
 from app.ledger.imports import import_row
 from app.ledger.link_store import consent_link
 from app.ledger.tables import KEYS_IN_USE, solicitation, subject, subject_locator, subject_vault
@@ -228,32 +228,18 @@ def account_of(found_by: Mapping[bytes, str]) -> Located:
     return Located(secrets.token_bytes(REF_BYTES), name, tuple(found_by), new=True, lacking=found_by)
 
 
-_SUBJECT: Final = Put(
-    order=10,
-    sql="""
-INSERT INTO subject (subject_ref, shared, created_at) SELECT decode(ref, 'hex'), shared, at
-FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, shared boolean, at timestamptz)
-""",
-)
+_SUBJECT: Final = Put(order=10, sql=insertion(subject))
 # The database refuses this if the name has an account after all: no second account may be recorded under it.
-_LOCATOR: Final = Put(
-    order=20,
-    sql="""
-INSERT INTO subject_locator (locator, subject_ref, name, made_by, began_at, ended_at)
-SELECT decode(locator, 'hex'), decode(ref, 'hex'), name, made_by, at, ended_at
-FROM json_to_recordset(CAST(%(rows)s AS json))
-    AS given (locator text, ref text, name uuid, made_by text, at timestamptz, ended_at timestamptz)
-""",
-)
+_LOCATOR: Final = Put(order=20, sql=insertion(subject_locator))
 
 
 def begin_account(session: WriteSession, one: Located, at: datetime, *, ended_at: datetime | None = None) -> None:
     """Write the rows that an account lacks; `ended_at` is set for an account that is closed from the beginning."""
     if one.new:
-        session.stage(_SUBJECT, {"ref": one.ref, "shared": one.shared, "at": at})
+        session.stage(_SUBJECT, {"subject_ref": one.ref, "shared": one.shared, "created_at": at})
+    of_name = {"subject_ref": one.ref, "name": one.name, "began_at": at, "ended_at": ended_at}
     for locator, maker in one.lacking.items():
-        row = {"locator": locator, "ref": one.ref, "name": one.name, "made_by": maker, "at": at, "ended_at": ended_at}
-        session.stage(_LOCATOR, row)
+        session.stage(_LOCATOR, {**of_name, "locator": locator, "made_by": maker})
 
 
 async def end_account(session: WriteSession, ref: bytes, at: datetime) -> None:

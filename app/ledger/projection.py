@@ -25,7 +25,7 @@ from app.core.consent import (
     age_weight,
 )
 from app.core.fold import ConsentRow
-from app.db.session import Put, ReadSession, WriteSession, as_columns, record_of
+from app.db.session import Put, ReadSession, WriteSession, as_columns, insertion, record_of
 from app.ledger.tables import consent, subject, subject_locator
 
 Json = Mapping[str, Any]
@@ -128,12 +128,8 @@ def _collection(  # noqa: PLR0917 - the members of a collection: there are few t
 
 _PROJECT: Final = Put(
     order=50,
-    sql="""
-INSERT INTO consent (subject_ref, id, processing, version, decision, collected_at, expires_at, ended_by, ended_at,
-    counted_from)
-SELECT decode(ref, 'hex'), id, processing, version, decision, collected_at, expires_at, ended_by, ended_at, counted_from
-FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, id uuid, processing text, version int, decision text,
-    collected_at timestamptz, expires_at timestamptz, ended_by text, ended_at timestamptz, counted_from timestamptz)
+    sql=f"""
+{insertion(consent, without=("renewal_stage",))}
 ON CONFLICT (subject_ref, id) DO UPDATE SET processing = EXCLUDED.processing, version = EXCLUDED.version,
     decision = EXCLUDED.decision, collected_at = EXCLUDED.collected_at, expires_at = EXCLUDED.expires_at,
     ended_by = EXCLUDED.ended_by, ended_at = EXCLUDED.ended_at, counted_from = EXCLUDED.counted_from
@@ -149,7 +145,7 @@ def project_subject(
     for row in rows:
         if before.get(row.id) == row:
             continue
-        values = {"ref": ref, **as_columns(row)}
+        values = {"subject_ref": ref, **as_columns(row)}
         if staged is not None and row.id in before:
             # One statement writes a row once, so an earlier staged version of this row is dropped.
             staged[:] = [each for each in staged if each["id"] != row.id]

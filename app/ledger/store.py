@@ -18,7 +18,7 @@ from app.core.article import FRANCE, Element
 from app.core.consent import NOTES, ConsentEvent, EventKind, parse_kind
 from app.core.renewal import Solicited, half_year
 from app.db.database import ReadPool
-from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs, record_of
+from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs, insertion, record_of
 from app.ledger.projection import LedgerEntry, collection_of
 from app.ledger.tables import DOUBTFUL, consent_event, solicitation, subject, subject_locator
 
@@ -215,19 +215,7 @@ async def find_entry(session: ReadSession, identifier: UUID) -> LedgerEntry | No
     return None if row is None else _entry(row)
 
 
-_APPEND: Final = Put(
-    order=40,
-    sql="""
-INSERT INTO consent_event (subject_ref, seq, id, kind, processing, version, elements, collected_at, recorded_at,
-    stated_at, imported, expires_at, territory, counting, evidence, capacity, text_known, recorded_by)
-SELECT decode(ref, 'hex'), seq, id, kind, processing, version, elements, collected_at, recorded_at,
-    stated_at, imported, expires_at, territory, counting, evidence, capacity, text_known, recorded_by
-FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, seq int, id uuid, kind text, processing text,
-    version int, elements text[], collected_at timestamptz, recorded_at timestamptz, stated_at timestamptz,
-    imported boolean, expires_at timestamptz, territory text, counting text, evidence jsonb, capacity jsonb,
-    text_known boolean, recorded_by uuid)
-""",
-)
+_APPEND: Final = Put(order=40, sql=insertion(consent_event))
 
 
 def append_entries(session: WriteSession, entries: Iterable[LedgerEntry]) -> None:
@@ -239,7 +227,7 @@ def append_entries(session: WriteSession, entries: Iterable[LedgerEntry]) -> Non
 def _row(entry: LedgerEntry) -> dict[str, object]:
     event = entry.event
     return {
-        "ref": entry.subject_ref,
+        "subject_ref": entry.subject_ref,
         "seq": event.order,
         "id": event.id,
         "kind": event.kind.value,

@@ -180,9 +180,9 @@ async def last_orders(session: WriteSession, refs: Iterable[bytes]) -> dict[byte
 
 _FLAG: Final = text("""
 INSERT INTO renewal_flag (subject_ref, processing, consent, kind, notice, id, flagged_at, expires_at)
-SELECT decode(ref, 'hex'), :processing, consent, kind, notice, id, :at, expires_at
+SELECT ref, :processing, consent, kind, notice, id, :at, expires_at
 FROM json_to_recordset(CAST(:rows AS json))
-    AS said (ref text, consent uuid, kind text, notice smallint, id uuid, expires_at timestamptz)
+    AS said (ref bytea, consent uuid, kind text, notice smallint, id uuid, expires_at timestamptz)
 ON CONFLICT DO NOTHING RETURNING id
 """)
 
@@ -210,16 +210,16 @@ async def put_flags(session: WriteSession, processing: str, messages: Sequence[S
 _APPEND: Final = text("""
 INSERT INTO consent_event
     (subject_ref, seq, id, kind, processing, version, collected_at, recorded_at, imported, evidence, recorded_by)
-SELECT decode(ref, 'hex'), seq, id, kind, :processing, version, at, at, false,
+SELECT ref, seq, id, kind, :processing, version, at, at, false,
     jsonb_build_object('consent', consent), :by
 FROM json_to_recordset(CAST(:rows AS json))
-    AS said (ref text, seq int, id uuid, kind text, version int, consent uuid, at timestamptz)
+    AS said (ref bytea, seq int, id uuid, kind text, version int, consent uuid, at timestamptz)
 """)
 
 _CLOSE: Final = text("""
 UPDATE consent SET ended_by = 'closed', ended_at = at
-FROM json_to_recordset(CAST(:rows AS json)) AS said (ref text, kind text, at timestamptz)
-WHERE kind = 'closed' AND subject_ref = decode(ref, 'hex') AND processing = :processing AND ended_by IS NULL
+FROM json_to_recordset(CAST(:rows AS json)) AS said (ref bytea, kind text, at timestamptz)
+WHERE kind = 'closed' AND subject_ref = ref AND processing = :processing AND ended_by IS NULL
 """)
 
 
@@ -247,8 +247,8 @@ async def append_said(session: WriteSession, processing: str, messages: Sequence
 
 _ADVANCE: Final = text("""
 UPDATE consent SET renewal_stage = stage
-FROM json_to_recordset(CAST(:rows AS json)) AS moved (ref text, consent uuid, stage smallint)
-WHERE subject_ref = decode(ref, 'hex') AND id = consent
+FROM json_to_recordset(CAST(:rows AS json)) AS moved (ref bytea, consent uuid, stage smallint)
+WHERE subject_ref = ref AND id = consent
 """)
 
 
