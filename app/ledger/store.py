@@ -243,7 +243,8 @@ def _row(entry: LedgerEntry) -> dict[str, object]:
         "counting": entry.counting,
         "evidence": entry.evidence,
         "capacity": entry.capacity,
-        "text_known": event.collection.text_known if entry.evidence is not None else None,
+        # What the sweep finds has its consent as evidence, and no text was shown for it.
+        "text_known": None if entry.evidence is None or event.is_derived else event.collection.text_known,
         "recorded_by": entry.recorded_by,
     }
 

@@ -17,7 +17,8 @@ from app.core.consent import ConsentEvent, EventKind
 from app.core.register import Struck
 from app.core.renewal import Flag, FlagKind
 from app.db.session import ReadSession, WriteSession, as_refs, as_rows, record_of
-from app.ledger.store import event_of
+from app.ledger.projection import LedgerEntry
+from app.ledger.store import append_entries, event_of
 from app.ledger.tables import consent, consent_event, renewal_flag, subject
 
 SYSTEM: Final = UUID(int=0)
@@ -207,42 +208,28 @@ async def put_flags(session: WriteSession, processing: str, messages: Sequence[S
     return [message for message in messages if message.id in written]
 
 
-_APPEND: Final = text("""
-INSERT INTO consent_event
-    (subject_ref, seq, id, kind, processing, version, collected_at, recorded_at, imported, evidence, recorded_by)
-SELECT ref, seq, id, kind, :processing, version, at, at, false,
-    jsonb_build_object('consent', consent), :by
-FROM json_to_recordset(CAST(:rows AS json))
-    AS said (ref bytea, seq int, id uuid, kind text, version int, consent uuid, at timestamptz)
-""")
-
 _CLOSE: Final = text("""
 UPDATE consent SET ended_by = 'closed', ended_at = at
-FROM json_to_recordset(CAST(:rows AS json)) AS said (ref bytea, kind text, at timestamptz)
-WHERE kind = 'closed' AND subject_ref = ref AND processing = :processing AND ended_by IS NULL
+FROM json_to_recordset(CAST(:rows AS json)) AS closed (ref bytea, at timestamptz)
+WHERE subject_ref = ref AND processing = :processing AND ended_by IS NULL
 """)
 
 
 async def append_said(session: WriteSession, processing: str, messages: Sequence[Said]) -> None:
     """Append the events to the ledger, each naming its consent; a closure ends the open consents."""
-    events = [(message.consent, message.event) for message in messages if message.event is not None]
-    if not events:
-        return
-    rows = as_rows(
-        {
-            "ref": held.subject_ref,
-            "seq": event.order,
-            "id": event.id,
-            "kind": event.kind,
-            "version": event.version,
-            "consent": held.id,
-            "at": event.collected_at,
-        }
-        for held, event in events
-    )
-    await session.execute(_APPEND, {"processing": processing, "by": SYSTEM, "rows": rows})
-    if any(event.kind is EventKind.CLOSED for _, event in events):
-        await session.execute(_CLOSE, {"processing": processing, "rows": rows})
+    entries = [
+        LedgerEntry(
+            each.consent.subject_ref, event, event.collected_at, SYSTEM, evidence={"consent": str(each.consent.id)}
+        )
+        for each in messages
+        if (event := each.event) is not None
+    ]
+    append_entries(session, entries)
+    closed = [
+        {"ref": each.subject_ref, "at": each.recorded_at} for each in entries if each.event.kind is EventKind.CLOSED
+    ]
+    if closed:
+        await session.execute(_CLOSE, {"processing": processing, "rows": as_rows(closed)})
 
 
 _ADVANCE: Final = text("""
