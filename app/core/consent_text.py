@@ -16,6 +16,7 @@ from app.core.article import Element, Purpose
 from app.core.consent_link import FIRST, Choice, Face, Frame, Situation, choice_for, until_lines
 from app.core.period import ConsentPeriod, Retention
 from app.core.processing import UNION, Recipient, Told, Transfer
+from app.core.register import FieldChange
 from app.core.wording import (
     COMPLAINTS,
     COMPLAINTS_BY_POST,
@@ -36,22 +37,13 @@ from app.words import Texts, listed
 # The questions that the page answers about one version of a processing, from the register's facts and words.
 
 
-@dataclass(frozen=True, slots=True)
-class ToldChange:
-    """One fact that differs, by its field in the register; values are JSON values, None where there is nothing."""
-
-    field: str
-    before: object = None
-    after: object = None
-
-
-def change_lines(changes: Sequence[ToldChange], voice: Voice) -> list[Passage]:
+def change_lines(changes: Sequence[FieldChange], voice: Voice) -> list[Passage]:
     """Return a sentence for each told fact that changed, with both values where they mean something to a person."""
     named = [(each, voice.changed(each.field)) for each in changes]
     return [_line(each, fact, voice) for each, fact in named if fact is not None]
 
 
-def _line(change: ToldChange, fact: str, voice: Voice) -> Passage:
+def _line(change: FieldChange, fact: str, voice: Voice) -> Passage:
     fact = f"{fact[:1].upper()}{fact[1:]}"
     before, after = (_value(change.field, value, voice) for value in (change.before, change.after))
     if before is None or after is None:
@@ -125,7 +117,7 @@ class Asked:
     words: Mapping[str, Any]
     controllers: tuple[Who, ...]
     purpose: Purpose
-    changes: tuple[ToldChange, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
     changed_since: int | None = None
 
     @property

@@ -323,13 +323,6 @@ class Ruling:
     by: UUID
 
 
-def state_after(ruling: Ruling | None) -> ProposalState:
-    """Return the state of a proposal; `ruling` is None while it waits."""
-    if ruling is None:
-        return ProposalState.PROPOSED
-    return ProposalState.APPROVED if ruling.approved else ProposalState.REJECTED
-
-
 @dataclass(frozen=True, slots=True)
 class GateProposal:
     """What one person wants to do, until another person has answered; `ruling` is None while it waits.
@@ -349,7 +342,9 @@ class GateProposal:
     @property
     def state(self) -> ProposalState:
         """The proposal's state."""
-        return state_after(self.ruling)
+        if self.ruling is None:
+            return ProposalState.PROPOSED
+        return ProposalState.APPROVED if self.ruling.approved else ProposalState.REJECTED
 
 
 MOST_WAITING: Final = 200
@@ -364,12 +359,12 @@ _UNTOLD: Final = ("started_on", "age_statement_required")
 # `app.core.processing.material_changes` finds which told facts are material, whatever the version says of itself.
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One fact that differs; `before` and `after` are JSON values, None where there is nothing."""
+    """One fact that differs, by its name; `before` and `after` are JSON values, None where there is nothing."""
 
     field: str
     before: object
     after: object
-    material: bool
+    material: bool = False
 
 
 def version_changes(
@@ -385,7 +380,7 @@ def version_changes(
     others = [(name, old[name], new[name]) for name in _UNTOLD]
     names = sorted(words_before.keys() | words_after.keys())
     others += [(name, words_before.get(name), words_after.get(name)) for name in names]
-    return (*changes, *(FieldChange(name, was, now, material=False) for name, was, now in others if was != now))
+    return (*changes, *(FieldChange(name, was, now) for name, was, now in others if was != now))
 
 
 def _untold(version: ProcessingVersion) -> dict[str, object]:

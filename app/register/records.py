@@ -1,16 +1,16 @@
 """Register entries: all that they tell people, the text that asks, and whether the evidence of a grant fits it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 from uuid import UUID
 
 from app.core.article import PARIS, Purpose
 from app.core.consent import ConsentEvent, PositiveAct
-from app.core.consent_text import Asked, ConsentText, ToldChange, Who, consent_text
+from app.core.consent_text import Asked, ConsentText, Who, consent_text
 from app.core.errors import CollectionTimeError, InvalidEvidenceError
 from app.core.fold import Standing, fold
 from app.core.period import PeriodPolicy, Retention
@@ -25,7 +25,7 @@ from app.core.processing import (
     changed_facts,
     told,
 )
-from app.core.register import ControllerKind, GateProposal, ProposalState, Ruling, Words, version_changes
+from app.core.register import ControllerKind, FieldChange, GateProposal, ProposalState, Ruling, Words, version_changes
 from app.words import LANGUAGES
 
 _NAMED: Final = (
@@ -466,7 +466,7 @@ def asked_by(
     version: VersionRecord,
     policy: PeriodPolicy,
     *,
-    changes: Sequence[ToldChange] = (),
+    changes: Sequence[FieldChange] = (),
     since: int | None = None,
 ) -> Asked:
     """Return what a version says to the person asked; `changes`: those since their answer about version `since`."""
@@ -493,14 +493,14 @@ def who_is(record: ControllerRecord) -> Who:
     return Who(latest.legal_name, latest.postal_address, latest.contact, latest.data_protection_officer)
 
 
-def told_changes(record: ProcessingRecord, before: VersionRecord, after: VersionRecord) -> list[ToldChange]:
+def told_changes(record: ProcessingRecord, before: VersionRecord, after: VersionRecord) -> list[FieldChange]:
     """Return what differs between two versions, with controllers by their names."""
     changes = version_changes(before.facts, after.facts, words_before=before.texts, words_after=after.texts)
-    return [_told_change(each.field, each.before, each.after, record) for each in changes]
+    return [_by_name(each, record.controller_names) if each.field == "controllers" else each for each in changes]
 
 
-def _told_change(field: str, before: object, after: object, record: ProcessingRecord) -> ToldChange:
-    if field == "controllers" and isinstance(before, list) and isinstance(after, list):
-        names = record.controller_names
-        return ToldChange(field, [names.get(each, each) for each in before], [names.get(each, each) for each in after])
-    return ToldChange(field, before, after)
+def _by_name(change: FieldChange, names: Mapping[str, str]) -> FieldChange:
+    before, after = (
+        [names.get(each, each) for each in cast("list[str]", ids)] for ids in (change.before, change.after)
+    )
+    return replace(change, before=before, after=after)

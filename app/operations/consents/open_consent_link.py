@@ -32,12 +32,13 @@ from app.core.consent_link import (
     situation,
     would_end,
 )
-from app.core.consent_text import Asked, ConsentText, ToldChange, Who, on_one_page
+from app.core.consent_text import Asked, ConsentText, Who, on_one_page
 from app.core.errors import ConsentLinkEndedError, NotFoundError
 from app.core.fold import Standing
 from app.core.names import NOES
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
+from app.core.register import FieldChange
 from app.core.wording import Audience
 from app.db.session import ReadSession
 from app.ledger.identifiers import load_name
@@ -203,7 +204,7 @@ def _face(link: ConsentLink, decision: ConsentEvent | None, standing: Standing, 
     return Face(acts, stands, declined)
 
 
-def _changes(record: ProcessingRecord, since: int | None, version: VersionRecord) -> Sequence[ToldChange]:
+def _changes(record: ProcessingRecord, since: int | None, version: VersionRecord) -> Sequence[FieldChange]:
     before = record.version(since) if since is not None else None
     return told_changes(record, before, version) if before is not None else ()
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from app.core.consent_text import ToldChange, Who, consent_text
+from app.core.consent_text import Who, consent_text
 from app.core.period import Retention
 from app.core.processing import Recipient, Transfer
+from app.core.register import FieldChange
 from app.core.wording import country_name, reached
 from app.words import LANGUAGES
 from tests.core.page.test_text import answers, asked
@@ -129,17 +130,17 @@ def test_a_page_is_offered_only_in_languages_that_are_whole():
 def test_what_a_material_version_changed_is_told_first():
     """A page first tells each shown fact that has changed, before and after, in its own language, and no other fact."""
     changes = (
-        ToldChange("elements", ["subject_line"], ["content", "subject_line"]),
-        ToldChange("retention", "P30D", "P1Y"),
-        ToldChange("consent_validity", "P1Y", "P6M"),
-        ToldChange("recipients", [], [{"name": "Régie A", "role": "processor", "country": "FR"}]),
-        ToldChange("transfers", [], [{"country": "US", "safeguards": "Clauses."}]),
-        ToldChange("data_protection_contact", "a@exemple.example", None),
-        ToldChange("derived_data_erased_within", None, "PT0S"),
-        ToldChange("notice", {"fr": "a"}, {"fr": "b"}),
-        ToldChange("storage_location", "Roubaix", "Gravelines"),
-        ToldChange("controllers", ["Exemple SAS"], ["Exemple SAS", "Autre SA"]),
-        ToldChange("justification", None, "Because."),
+        FieldChange("elements", ["subject_line"], ["content", "subject_line"]),
+        FieldChange("retention", "P30D", "P1Y"),
+        FieldChange("consent_validity", "P1Y", "P6M"),
+        FieldChange("recipients", [], [{"name": "Régie A", "role": "processor", "country": "FR"}]),
+        FieldChange("transfers", [], [{"country": "US", "safeguards": "Clauses."}]),
+        FieldChange("data_protection_contact", "a@exemple.example", None),
+        FieldChange("derived_data_erased_within", None, "PT0S"),
+        FieldChange("notice", {"fr": "a"}, {"fr": "b"}),
+        FieldChange("storage_location", "Roubaix", "Gravelines"),
+        FieldChange("controllers", ["Exemple SAS"], ["Exemple SAS", "Autre SA"]),
+        FieldChange("justification", None, "Because."),
     )
     text = consent_text(asked(changes=changes, changed_since=2), "en")
     assert (text.language, text.rows[0].topic) == ("en", "changed")

@@ -7,9 +7,10 @@ import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element
 from app.core.consent_link import FIRST
-from app.core.consent_text import ToldChange, Who, consent_text, on_one_page
+from app.core.consent_text import Who, consent_text, on_one_page
 from app.core.period import Retention
 from app.core.processing import PartyMode, Recipient, Transfer
+from app.core.register import FieldChange
 from app.core.wording import SENTENCES, Audience, Sentences
 from app.words import LANGUAGES
 from tests.core.page.test_questions import WHOLE
@@ -23,7 +24,7 @@ FACTS = (
     {"party_mode": PartyMode.ALL_LOCAL_USERS, "data_protection_contact": None, "retention": Retention.parse("PT0S")},
     {"data_protection_contact": None, "controllers": (Who("A", "1 rue B"), Who("C", "2 rue D"))},
     {
-        "changes": tuple(ToldChange(field, "P6M", "P3M") for field in SENTENCES[Audience.ALONE].changed),
+        "changes": tuple(FieldChange(field, "P6M", "P3M") for field in SENTENCES[Audience.ALONE].changed),
         "changed_since": 1,
     },
 )
