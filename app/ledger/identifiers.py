@@ -469,8 +469,7 @@ async def forget_name(session: WriteSession, ref: bytes, name: UUID) -> None:
 async def agree_on_check(session: WriteSession, name: str, value: str) -> bool:
     """Store a key's check value if it is the first of its name; return whether the stored value is this one."""
     await session.execute(insert(key_check).values(name=name, value=value).on_conflict_do_nothing())
-    stored = await session.execute(select(key_check.c.value).where(key_check.c.name == name))
-    return bool(stored.scalar_one() == value)
+    return await load_check(session, name) == value
 
 
 async def keys_in_use(session: ReadSession) -> list[str]:

@@ -206,10 +206,7 @@ async def keep_text(session: WriteSession, text: str, at: datetime) -> None:
 
 async def find_text(session: ReadSession, digest: bytes) -> str | None:
     """Return the text that was shown and has that SHA-256; None when there is none."""
-    text: str | None = (
-        await session.execute(select(presented_text.c.text).where(presented_text.c.sha256 == digest))
-    ).scalar_one_or_none()
-    return text
+    return (await find_texts(session, [digest])).get(digest)
 
 
 async def find_texts(session: ReadSession, digests: Collection[bytes]) -> dict[bytes, str]:

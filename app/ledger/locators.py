@@ -351,8 +351,7 @@ async def next_subjects(session: WriteSession, *, after: bytes, limit: int) -> d
     # Without DISTINCT: a table without statistics, as after a migration fills it, would be sorted whole each time.
     refs = select(table.subject_ref).where(table.subject_ref > after).order_by(table.subject_ref).limit(limit)
     chosen = set((await session.execute(refs)).scalars())
-    query = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(chosen)).order_by(subject.c.subject_ref)
-    await session.execute(query.with_for_update())
+    await hold_refs(session, chosen)
     # Read only once they are held, so that a name that was linked meanwhile is among them.
     rows = select(subject_locator).where(table.subject_ref.in_(chosen)).order_by(table.subject_ref)
     by_ref: dict[bytes, dict[UUID, list[Row[tuple[object, ...]]]]] = {}

@@ -3,15 +3,15 @@
 Decisions read by locator (`app.ledger.locators`); everything else reads by subject_ref.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from sys import intern
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ARRAY, LargeBinary, Row, RowMapping, any_, bindparam, func, select, text
+from sqlalchemy import ARRAY, ColumnElement, LargeBinary, Row, RowMapping, Select, any_, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.article import FRANCE, Element
@@ -21,6 +21,8 @@ from app.db.database import ReadPool
 from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs, insertion, record_of
 from app.ledger.projection import LedgerEntry, collection_of
 from app.ledger.tables import DOUBTFUL, consent_event, solicitation, subject, subject_locator
+
+Fact = TypeVar("Fact")
 
 
 async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
@@ -70,14 +72,15 @@ _BEHIND: Final = Prepared(
 
 def ledgers_behind(locators: Collection[bytes]) -> Lookup[dict[bytes, list[LedgerEntry]]]:
     """Return a lookup of the entries of the subjects to whom locators lead now, by subject_ref, in ledger order."""
-    return Lookup(_BEHIND, {"locators": as_refs(locators)}, _by_subject)
+    return Lookup(_BEHIND, {"locators": as_refs(locators)}, lambda rows: by_subject(rows, _entry))
 
 
-def _by_subject(rows: Sequence[Any]) -> dict[bytes, list[LedgerEntry]]:
-    entries: dict[bytes, list[LedgerEntry]] = {}
+def by_subject(rows: Iterable[Any], read: Callable[[Any], Fact]) -> dict[bytes, list[Fact]]:
+    """Return what is read of each row, by its subject_ref, in the order of the rows."""
+    facts: dict[bytes, list[Fact]] = {}
     for row in rows:
-        entries.setdefault(bytes(row.subject_ref), []).append(_entry(row))
-    return entries
+        facts.setdefault(bytes(row.subject_ref), []).append(read(row))
+    return facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ async def load_events(
     statement = select(consent_event).where(table.subject_ref.in_(refs)).order_by(table.subject_ref, table.seq)
     if known_at is not None:
         statement = statement.where(table.recorded_at <= known_at)
-    return _by_ref(await session.execute(statement))
+    return by_subject(await session.execute(statement), event_of)
 
 
 async def events_known(session: ReadSession, identifiers: Collection[UUID]) -> dict[UUID, list[ConsentEvent]]:
@@ -134,20 +137,11 @@ async def whole_refs(session: ReadSession, beginnings: Collection[bytes]) -> lis
 async def recording_times(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[tuple[int, datetime]]]:
     """Return, for each person, the ledger order and recording time of each event that may change an answer."""
     table = consent_event.c
-    times: dict[bytes, list[tuple[int, datetime]]] = {}
     by_the_sweep = (table.kind == EventKind.CLOSED) & table.processing.is_not(None)  # `ConsentEvent.is_derived`
     changes = ~(by_the_sweep | table.kind.in_(sorted(NOTES)))
     may_change = select(table.subject_ref, table.seq, table.recorded_at).where(changes)
-    for row in await session.execute(may_change.where(table.subject_ref.in_(list(refs)))):
-        times.setdefault(bytes(row.subject_ref), []).append((row.seq, row.recorded_at))
-    return times
-
-
-def _by_ref(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, list[ConsentEvent]]:
-    events: dict[bytes, list[ConsentEvent]] = {}
-    for row in rows:
-        events.setdefault(bytes(row.subject_ref), []).append(event_of(row))
-    return events
+    rows = await session.execute(may_change.where(table.subject_ref.in_(list(refs))))
+    return by_subject(rows, lambda row: (row.seq, row.recorded_at))
 
 
 async def load_people(
@@ -161,33 +155,28 @@ async def load_people(
         known_at: only what had been recorded by that instant, under names that were known by then; None for all.
 
     """
-    table, located = consent_event.c, subject_locator.c
-    joined, where = table.subject_ref == located.subject_ref, located.locator.in_(locators) & located.ended_at.is_(None)
-    if known_at is not None:
-        joined &= table.recorded_at <= known_at
-        where &= located.began_at <= known_at
-    statement = (
-        select(located.locator, located.subject_ref.label("ref"), subject.c.shared, consent_event)
-        .select_from(subject_locator.join(subject).outerjoin(consent_event, joined))
-        .where(where)
-        .order_by(located.locator, table.seq)
-    )
+    statement = _people_behind(subject_locator.c.locator.in_(locators), known_at).order_by(consent_event.c.seq)
     return _people(await session.execute(statement))
 
 
 _OF_AN_EVENT = ("id", "kind", "processing", "collected_at", "seq", "version", "elements")
 _OF_ITS_COLLECTION = ("evidence", "capacity", "text_known", "expires_at", "territory")
 _COLUMNS = tuple(consent_event.c[name] for name in (*_OF_AN_EVENT, *_OF_ITS_COLLECTION))
-_PEOPLE = Prepared(
-    select(subject_locator.c.locator, subject_locator.c.subject_ref.label("ref"), subject.c.shared, *_COLUMNS)
-    .select_from(
-        subject_locator.join(subject).outerjoin(
-            consent_event, consent_event.c.subject_ref == subject_locator.c.subject_ref
-        )
-    )
-    .where(subject_locator.c.locator == any_(bindparam("locators", type_=ARRAY(LargeBinary))))
-    .where(subject_locator.c.ended_at.is_(None))
-)
+
+
+def _people_behind(named: ColumnElement[bool], known_at: datetime | None = None) -> Select[Any]:
+    """Return the statement of the people to whom some locators lead: one row for each event, or one without."""
+    table, located = consent_event.c, subject_locator.c
+    joined, where = table.subject_ref == located.subject_ref, named & located.ended_at.is_(None)
+    if known_at is not None:
+        joined &= table.recorded_at <= known_at
+        where &= located.began_at <= known_at
+    people = subject_locator.join(subject).outerjoin(consent_event, joined)
+    columns = (located.locator, located.subject_ref.label("ref"), subject.c.shared, *_COLUMNS)
+    return select(*columns).select_from(people).where(where)
+
+
+_PEOPLE = Prepared(_people_behind(subject_locator.c.locator == any_(bindparam("locators", type_=ARRAY(LargeBinary)))))
 
 
 async def fetch_people(pool: ReadPool, server: str, locators: Collection[bytes]) -> dict[bytes, Person]:

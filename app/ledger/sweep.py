@@ -18,7 +18,7 @@ from app.core.register import Struck
 from app.core.renewal import Flag, FlagKind
 from app.db.session import ReadSession, WriteSession, as_refs, as_rows, record_of
 from app.ledger.projection import LedgerEntry
-from app.ledger.store import append_entries, event_of
+from app.ledger.store import append_entries, by_subject, event_of
 from app.ledger.tables import consent, consent_event, renewal_flag, subject
 
 SYSTEM: Final = UUID(int=0)
@@ -161,10 +161,7 @@ async def load_events_about(
     age_stated = table.capacity["age_band"].astext.is_not(None)
     concerned = or_(table.processing == processing, table.processing.is_(None), age_stated)
     statement = select(consent_event).where(_OF_REFS, concerned).order_by(table.subject_ref, table.seq)
-    events: dict[bytes, list[ConsentEvent]] = {}
-    for row in await session.execute(statement, {"refs": as_refs(refs)}):
-        events.setdefault(row.subject_ref, []).append(event_of(row))
-    return events
+    return by_subject(await session.execute(statement, {"refs": as_refs(refs)}), event_of)
 
 
 _LAST: Final = text("""
