@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import select, text
 from sqlalchemy.types import Text
 
-from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError, ReadPool, RestoredBehindError
+from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
 from app.db.session import Committing, Lookup, Prepared, WriteSession
 from app.journal.files import JournalError
 from app.journal.journal import Fence, Journal, Noted
@@ -60,12 +60,7 @@ class Writer:
             reading: the same database, where transactions that look find their connection; None: as all others do.
 
         """
-        self.confirmer = Confirmer(
-            database,
-            longest=longest,
-            own=lambda: replica.feed.incarnation if replica is not None else None,
-            proven=self._proven,
-        )
+        self.confirmer = Confirmer(database, replica, longest=longest)
         if replica is not None:
             replica.feed.acknowledged = self.confirmer.acknowledged
         # The limit on concurrent long transactions: more of them would slow each other until none met its deadline.
@@ -90,11 +85,6 @@ class Writer:
 
     def _is_behind(self) -> bool:
         return self._fence is not None and self._fence.behind
-
-    def _proven(self) -> tuple[ReadPool, str] | None:
-        """Return where to read on the primary, and the primary's identity, as this process's feed knows them."""
-        server = self._replica.feed.server if self._replica is not None else None
-        return None if self._replica is None or server is None else (self._replica.pool, server)
 
     @asynccontextmanager
     async def write(
@@ -235,21 +225,13 @@ class Confirmer:
     `waited` is called with the seconds that each confirmed write has waited.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        longest: float,
-        own: Callable[[], UUID | None],
-        proven: Callable[[], tuple[ReadPool, str] | None] = lambda: None,
-    ) -> None:
+    def __init__(self, database: Database, replica: Replica | None, *, longest: float) -> None:
         """Prepare.
 
         Args:
-            database: where the replicas' rows are.
+            database: where the replicas' rows are, read there while no beat has named a primary.
+            replica: this process's own, whose memory has dropped what most writes change; or None.
             longest: lease plus margin: seconds after a commit at which no lease taken before it can still be held.
-            own: returns this process's live incarnation, whose memory has dropped what most writes change; or None.
-            proven: returns where to read instead, and the primary's identity; None where no beat has named a primary.
 
         """
         self.by_notice = 0
@@ -258,8 +240,7 @@ class Confirmer:
         self.waited: Callable[[float], None] = lambda _: None
         self._database = database
         self._longest = longest
-        self._own = own
-        self._proven = proven
+        self._replica = replica
         self._waits: set[_Wait] = set()
         self._polling: asyncio.Task[None] | None = None
         self._come = asyncio.Event()
@@ -314,7 +295,7 @@ class Confirmer:
             except BaseException as error:  # noqa: BLE001 - raised again, unless others may go on waiting
                 await self._not_read(waiting, error)
                 continue
-            own = self._own()
+            own = self._replica.feed.incarnation if self._replica is not None else None
             for wait in waiting:
                 if wait.server not in {None, server}:
                     self._settle(wait, DatabaseUnavailableError())
@@ -360,10 +341,9 @@ class Confirmer:
 
     async def _rows(self) -> tuple[dict[UUID, TransactionSnapshot | None], str | None]:
         """Return what each replica has applied, and the identity of the server that was read."""
-        proven = self._proven()
-        if proven is not None:
-            pool, server = proven
-            rows = await pool.fetch(server, _STATEMENT, {})
+        server = self._replica.feed.server if self._replica is not None else None
+        if self._replica is not None and server is not None:
+            rows = await self._replica.pool.fetch(server, _STATEMENT, {})
         else:
             async with self._database.read() as session:
                 answer = (await session.execute(_WITH_SERVER)).all()

@@ -33,7 +33,8 @@ class Rows:
     def __init__(self, monkeypatch):
         self.rows: dict[UUID, TransactionSnapshot | None] = {A: BEFORE}
         self.now, self.readings, self.gate, self.error, self.server = 0.0, 0, Gate(), None, "here"
-        self.confirmer = Confirmer(Database("postgresql://nobody@localhost/none"), longest=10, own=lambda: OWN)
+        replica: Any = SimpleNamespace(feed=SimpleNamespace(incarnation=OWN))
+        self.confirmer = Confirmer(Database("postgresql://nobody@localhost/none"), replica, longest=10)
         monkeypatch.setattr(self.confirmer, "_rows", self._read)
         monkeypatch.setattr(confirm_module, "boot_seconds", lambda: self.now)
 
@@ -245,7 +246,7 @@ async def test_a_write_knows_the_server_that_it_runs_on(opened):
     done = Committing()
     async with opened.write(None, [INSTANT], done):
         pass
-    _, read = await Confirmer(opened, longest=10, own=lambda: None)._rows()
+    _, read = await Confirmer(opened, None, longest=10)._rows()
     assert done.server is not None
     assert done.server == read
 
