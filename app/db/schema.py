@@ -1,9 +1,9 @@
 """What tables are declared with: one metadata object, and the types of their columns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import DateTime, MetaData
+from sqlalchemy import CheckConstraint, DateTime, MetaData
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
@@ -27,6 +27,12 @@ Instant: Final = DateTime(timezone=True)
 def is_declared_here(name: str | None, kind: str, _: Mapping[Any, str | None]) -> bool:
     """Return whether Alembic compares an object (its `include_name`): everything but a library's tables."""
     return kind != "table" or name is None or not name.startswith(LIBRARY_PREFIX)
+
+
+def one_of(column: str, words: Iterable[str]) -> CheckConstraint:
+    """Return a CHECK that a column holds one of these words."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 class Snapshot(UserDefinedType[str]):

@@ -34,18 +34,12 @@ from sqlalchemy.dialects.postgresql import insert
 from app.core.article import FRANCE
 from app.core.consent import AgeBand, EventKind, GivenBy
 from app.core.consent_link import Authentication, LinkKind
-from app.db.schema import Instant, metadata
+from app.db.schema import Instant, metadata, one_of
 from app.db.session import ReadSession, WriteSession, as_columns, record_of
 from app.ledger.tables import consent
 
 # The tables of the consent page: links (their tokens only as hashes), the forms sent through them, and texts shown.
 # They hold no identifier: a link knows its subject by pseudonym. A form's row makes a submission count only once.
-
-
-def _one_of(column: str, words: type[LinkKind | Authentication | AgeBand]) -> CheckConstraint:
-    listed = ", ".join(f"'{word}'" for word in words)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
 
 consent_link = Table(
     "consent_link",
@@ -84,9 +78,9 @@ consent_link = Table(
         " AND (parent_ref IS NULL) = (parent_checked_how IS NULL)",
         name="who_the_parent_is",
     ),
-    _one_of("kind", LinkKind),
-    _one_of("authentication", Authentication),
-    _one_of("age_band", AgeBand),
+    one_of("kind", LinkKind),
+    one_of("authentication", Authentication),
+    one_of("age_band", AgeBand),
     Index("ix_consent_link_expires_at", "expires_at"),
 )
 

@@ -29,7 +29,7 @@ from app.core.article import FRANCE, TIME_ZONES
 from app.core.consent import EventKind
 from app.core.names import NameBasis
 from app.core.renewal import MOST_ASKED, FlagKind
-from app.db.schema import Instant, metadata
+from app.db.schema import Instant, metadata, one_of
 
 subject = Table(
     "subject",
@@ -76,12 +76,10 @@ subject_vault = Table(
     Column("basis", Text),
     Column("stated_by", Uuid),
     PrimaryKeyConstraint("subject_ref", "name"),
-    CheckConstraint("basis IN (" + ", ".join(f"'{basis}'" for basis in NameBasis) + ")", name="basis"),
+    one_of("basis", NameBasis),
     CheckConstraint("(basis IS NULL) = (stated_by IS NULL)", name="stated"),
 )
 
-_KINDS = ", ".join(f"'{kind}'" for kind in EventKind)
-_OVERSEAS = ", ".join(f"'{code}'" for code in TIME_ZONES if code != FRANCE)
 _PARIS = "AT TIME ZONE 'Europe/Paris'"
 
 DOUBTFUL = (
@@ -115,7 +113,7 @@ consent_event = Table(
     Column("territory", Text),
     Column("recorded_by", Uuid, nullable=False),
     PrimaryKeyConstraint("subject_ref", "seq"),
-    CheckConstraint(f"kind IN ({_KINDS})", name="kind"),
+    one_of("kind", EventKind),
     CheckConstraint("collected_at <= recorded_at", name="past"),
     CheckConstraint("(kind = 'granted') = (expires_at IS NOT NULL)", name="grant_expires"),
     CheckConstraint(
@@ -124,7 +122,7 @@ consent_event = Table(
         name="decision_complete",
     ),
     CheckConstraint("elements IS NULL OR cardinality(elements) >= 1", name="some_element"),
-    CheckConstraint(f"territory IN ({_OVERSEAS})", name="territory"),
+    one_of("territory", [code for code in TIME_ZONES if code != FRANCE]),
     CheckConstraint("kind <> 'age_stated' OR capacity->>'age_band' IS NOT NULL", name="age_stated"),
     CheckConstraint(
         f"expires_at IS NULL OR (expires_at > collected_at"
@@ -203,7 +201,7 @@ renewal_flag = Table(
     Column("flagged_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     PrimaryKeyConstraint("subject_ref", "processing", "consent", "kind", "notice"),
-    CheckConstraint("kind IN (" + ", ".join(f"'{kind}'" for kind in FlagKind) + ")", name="kind"),
+    one_of("kind", FlagKind),
     CheckConstraint("(kind = 'due') = (notice > 0) AND notice >= 0 AND notice <= 365", name="notice"),
     Index("ix_renewal_flag_processing_kind_id", "processing", "kind", "id"),
 )

@@ -22,11 +22,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.errors import NotFoundError
 from app.core.register import Gated, GateProposal, Ruling
-from app.db.schema import metadata
+from app.db.schema import metadata, one_of
 from app.db.session import ReadSession, WriteSession
 from app.register.records import Proposal, Registered
 from app.register.store import load_processings, lock_processing, name_controllers, version_from_json
-from app.register.tables import one_of
 
 gate_proposal = Table(
     "gate_proposal",

@@ -1,7 +1,5 @@
 """The tables of the register."""
 
-from collections.abc import Iterable
-
 from sqlalchemy import (
     ARRAY,
     Boolean,
@@ -24,16 +22,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.processing import PartyMode, Status
 from app.core.register import ControllerKind
-from app.db.schema import Instant, metadata
+from app.db.schema import Instant, metadata, one_of
 
 STORED_STATUSES = (Status.ACTIVE, Status.SUSPENDED, Status.RETIRED)
-
-
-def one_of(column: str, words: Iterable[str]) -> CheckConstraint:
-    """Return a CHECK that a column holds one of these words."""
-    listed = ", ".join(f"'{word}'" for word in words)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
 
 processing = Table(
     "processing",
