@@ -223,7 +223,7 @@ class Journal:
 
         """
         # In a thread: a file system that hangs must not hold up answers.
-        kept, seen = await asyncio.to_thread(lambda: (self.kept_last(), self._seen_before()))
+        kept, seen = await asyncio.to_thread(self._of_host)
         self._noted_epoch = max([self._noted_epoch, *(each.epoch for each in kept)])
         made = {each.id: each for each in [*kept, *self._recent]}
         return KnownNotes(list(made.values()), [seen, self._seen])
@@ -257,9 +257,6 @@ class Journal:
         if self._plan.directory is not None:
             await asyncio.to_thread(write_seen, self._plan.directory, seen)
 
-    def _seen_before(self) -> SeenNotes:
-        return SeenNotes() if self._plan.directory is None else read_seen(self._plan.directory)
-
     async def has_ended(self, *credentials: UUID) -> bool:
         """Return whether the latest notes say that one of these callers or keys has ended; a restored database may not.
 
@@ -272,8 +269,8 @@ class Journal:
         now = self._plan.clock()
         return any(each.note.ends(credential, now) for each in latest.notes for credential in credentials)
 
-    def kept_last(self) -> list[KeptNote]:
-        """Return the latest notes in the files, each once, by their place, since this host's clock may have been ahead.
+    def _of_host(self) -> tuple[list[KeptNote], SeenNotes]:
+        """Return the last notes of the files, by place as the clock may have been ahead, and the notes seen before.
 
         Raises:
             JournalError: as for `latest`.
@@ -281,9 +278,8 @@ class Journal:
         """
         vault, directory = self._plan.vault, self._plan.directory
         if vault is None or directory is None:
-            return []
-        read = [read_line(line, vault) for line in last_lines(directory, _LAST)]
-        return list({each.id: each for each in read}.values())
+            return [], SeenNotes()
+        return [read_line(line, vault) for line in last_lines(directory, _LAST)], read_seen(directory)
 
 
 # The fence keeps a database that was set back from permitting what was withdrawn since. A restored backup, or a standby

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from app.db.schema import Instant, metadata
 from app.db.session import LogName, Put, ReadSession, WriteSession, insertion
 from app.journal.files import JournalError, SeenNotes
-from app.ledger.identifiers import Vault, VaultError
+from app.ledger.identifiers import Vault, VaultError, agree_on_check, load_check
 
 # A line of the journal is sealed, with the epoch of the database to which its note was written. It is a JSON object:
 # `id` (a random UUID, also stored in a database that holds what the note is about), `epoch` (an integer), `at` (RFC
@@ -210,8 +210,7 @@ async def _epoch(session: ReadSession) -> tuple[int, datetime | None]:
 
 async def is_marked(session: ReadSession, epoch: int) -> bool:
     """Return whether some process has found that the database was set back in this epoch."""
-    marked = text("SELECT EXISTS (SELECT FROM key_check WHERE name = :name)")
-    return bool((await session.execute(marked, {"name": f"set back {epoch}"})).scalar_one())
+    return await load_check(session, f"set back {epoch}") is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +253,7 @@ async def see_latest(session: ReadSession) -> SeenNotes:
 
 async def mark(session: WriteSession, epoch: int) -> None:
     """Mark the database as set back for every process, until another epoch begins: notes are still made meanwhile."""
-    put = text("INSERT INTO key_check (name, value) VALUES (:name, 'found') ON CONFLICT DO NOTHING")
-    await session.execute(put, {"name": f"set back {epoch}"})
+    await agree_on_check(session, f"set back {epoch}", "found")
 
 
 async def begin_epoch(session: WriteSession, begun: NewEpoch, *, known_epoch: int = 1) -> int:

@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Hashable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -89,16 +89,14 @@ class PrimaryReads:
         """Whether the feed has found a server that may be the primary."""
         return self._feed is not None and self._feed.connected
 
-    @asynccontextmanager
-    async def read_exempt(self) -> AsyncIterator[ReadSession]:
+    def read_exempt(self) -> AbstractAsyncContextManager[ReadSession]:
         """Open a session for exempt purposes only, on a database that may be set back or not proven to be the primary.
 
         Raises:
             DatabaseUnavailableError: the database is away.
 
         """
-        async with self._database.read() as session:
-            yield session
+        return self._database.read()
 
     async def _server(self) -> str | None:
         """Return the server of the last beat, or None where there is no feed or no lease."""
