@@ -30,12 +30,10 @@ class SchemaBehindError(Exception):
 class UnreleasedSchemaError(MigrationRefusedError):
     """The database was made before the baseline, and nothing leads from there to this code's schema."""
 
-    def __init__(self) -> None:
-        """Say so, and what to do."""
-        super().__init__(
-            "this database was made by an unreleased version of Sceau before the baseline, and cannot be migrated: "
-            "begin with an empty database, or with another --data directory"
-        )
+    message = (
+        "this database was made by an unreleased version of Sceau before the baseline, and cannot be migrated: "
+        "begin with an empty database, or with another --data directory"
+    )
 
 
 def migrations() -> Path:

@@ -25,13 +25,13 @@ from uuid import UUID
 import idna
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Row, Table, delete, select, text
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Table, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.errors import InvalidSubjectError, RefusalError
 from app.core.names import NameBasis
 from app.db.schema import metadata
-from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs, insertion
+from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_columns, as_refs, insertion, record_of
 from app.ledger.tables import KEYS_IN_USE, KEYS_STATED, key_check, subject_vault
 
 if TYPE_CHECKING:
@@ -400,10 +400,7 @@ def keep_name(session: WriteSession, kept: KeptName) -> None:
         "subject_ref": kept.ref,
         "name": kept.id,
         "type": kept.type,
-        "master_key_id": kept.sealed.master_key_id,
-        "wrapped_key": kept.sealed.wrapped_key,
-        "sealed_id": kept.sealed.sealed_id,
-        "sealed_for": kept.sealed.sealed_for,
+        **as_columns(kept.sealed),
         "stored_at": kept.kept_at,
         "basis": kept.basis,
         "stated_by": kept.stated_by,
@@ -424,20 +421,16 @@ async def load_names(session: ReadSession, refs: Collection[bytes]) -> dict[byte
     statement = select(subject_vault).where(table.subject_ref.in_(refs))
     names: dict[bytes, list[KeptName]] = {}
     for row in await session.execute(statement.order_by(table.basis.is_not(None), table.stored_at, table.name)):
-        names.setdefault(bytes(row.subject_ref), []).append(name_of(row))
+        ref, sealed = bytes(row.subject_ref), record_of(SealedId, row)
+        basis = None if row.basis is None else NameBasis(row.basis)
+        kept = KeptName(row.name, ref, row.type, sealed, row.stored_at, basis, row.stated_by)
+        names.setdefault(ref, []).append(kept)
     return names
 
 
 async def load_name(session: ReadSession, ref: bytes, name: UUID) -> KeptName | None:
     """Return one name of a person; None when it is no longer theirs, or was erased."""
     return next((each for each in await names_of(session, ref) if each.id == name), None)
-
-
-def name_of(row: Row[tuple[object, ...]]) -> KeptName:
-    """Return the name that a row of the vault holds."""
-    sealed = SealedId(row.master_key_id, row.wrapped_key, row.sealed_id, row.sealed_for)
-    basis = None if row.basis is None else NameBasis(row.basis)
-    return KeptName(row.name, bytes(row.subject_ref), row.type, sealed, row.stored_at, basis, row.stated_by)
 
 
 _FOLLOW: Final = text("""

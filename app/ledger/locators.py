@@ -57,9 +57,7 @@ class Located:
 class KeyNotInUseError(DatabaseUnavailableError):
     """This process lacks a pseudonym key in use: it misses people, or others would not find what it recorded."""
 
-    def __init__(self) -> None:
-        """Name the setting."""
-        super().__init__("SCEAU_PSEUDONYM_KEY lacks a key that this deployment uses: set it as its processes have it")
+    message = "SCEAU_PSEUDONYM_KEY lacks a key that this deployment uses: set it as its processes have it"
 
 
 def _check_keys(in_use: str | None, found_by: Mapping[bytes, str]) -> None:
