@@ -130,6 +130,22 @@ class Pace:
     row_limit: int = 5_000
 
 
+@dataclass(frozen=True, slots=True)
+class ReplicaPlan:
+    """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds.
+
+    `fence` refuses a server that was set back, so no lease is held there. `synchronous` says whether the deployment's
+    commits wait for a standby.
+    """
+
+    feed_url: str
+    pace: Pace
+    subjects: int
+    about: str
+    fence: Fence
+    synchronous: bool = False
+
+
 SHORTEST_LEASE = 0.1
 LONGEST_LEASE = 10.0
 """Bounds of the lease, in seconds. All processes of a deployment use one length, which bounds how long writers wait."""
@@ -263,30 +279,25 @@ class Feed:
     that does not commit, so nothing proves that its server is the primary. `tried` is set once a first lease was
     earned, or a first incarnation has ended without one.
 
-    With `synchronous`, a beat counts only where commits wait for a standby: without one it does not prove a primary.
+    If the plan is `synchronous`, a beat counts only where commits wait for a standby, without which it proves no
+    primary.
 
     Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` forgets every record. Both
     return at once, and are called before the lease is extended. `lost()` is called when an incarnation that had beaten
-    has ended. `fence` refuses a server that was set back, so no lease is held there. `acknowledged` is called with each
-    acknowledgement that another replica sends for this process's writes.
+    has ended. `acknowledged` is called with each acknowledgement that another replica sends for this process's writes.
     """
 
     def __init__(
         self,
-        url: str,
-        pace: Pace,
+        plan: ReplicaPlan,
         *,
         drop: Callable[[Sequence[tuple[int, bytes]]], None],
         drop_all: Callable[[], None],
         lost: Callable[[], None],
-        about: str,
-        fence: Fence,
-        leaves: Leaves,
-        synchronous: bool = False,
     ) -> None:
         """Prepare; nothing is connected yet."""
         self.lease = Lease()
-        self.leaves = leaves
+        self.leaves = Leaves()
         self.incarnation: UUID | None = None
         self.beats = 0
         self.last_beat = 0.0
@@ -303,14 +314,13 @@ class Feed:
         self._applied: str | None = None
         self._moved = asyncio.Event()
         self.turned = asyncio.Event()  # set, and replaced, when an incarnation has its first beat, and when it ends
-        self._url = url
-        self._pace = pace
+        self._plan = plan
+        self._url = plan.feed_url
+        self._pace = plan.pace
+        self._fence = plan.fence
         self._drop = drop
         self._drop_all = drop_all
         self._lost = lost
-        self._about = about
-        self._fence = fence
-        self._synchronous = synchronous
 
     async def run(self) -> None:
         """Keep an incarnation alive, and begin another whenever one ends."""
@@ -399,7 +409,7 @@ class Feed:
             "id": incarnation,
             "old": self.incarnation,
             "lease_ms": int(self._pace.lease * 1000),
-            "about": self._about,
+            "about": self._plan.about,
         }
         await connection.execute(REGISTER, row)
         self.incarnation = incarnation
@@ -515,7 +525,7 @@ class Feed:
         beat = Beat.of(sent, row)
         if beat.server is None or connection.warned or beat.server != (self.server or beat.server):
             raise NotThePrimaryError  # a standby, a commit that no standby has seen, or another timeline
-        if self._synchronous and not row[5]:
+        if self._plan.synchronous and not row[5]:
             raise NoStandbyError
         self._committed, self.hangs = True, False
         self._fence.pulse.beat(Chores(*row[6:]))

@@ -7,7 +7,6 @@ with nothing awaited in between; and a record that was read is kept only if no c
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,12 +15,11 @@ from app.auth.sessions import Uses
 from app.auth.store import authenticate
 from app.db.database import Database, DatabaseUnavailableError, ReadPool
 from app.db.session import ChangeKind
-from app.journal.journal import Fence
 from app.ledger.store import fetch_people
 from app.register.store import load_processings
-from app.snapshot.feed import Feed, Notifier, Pace
+from app.snapshot.feed import Feed, Notifier, ReplicaPlan
 from app.snapshot.last_known import HeldOrKnown
-from app.snapshot.leases import Flight, GatheredReads, Leaves, RecordCache, boot_seconds
+from app.snapshot.leases import Flight, GatheredReads, RecordCache, boot_seconds
 from app.snapshot.records import (
     CallerRecord,
     RegisterRecord,
@@ -37,21 +35,6 @@ _Value = TypeVar("_Value", CallerRecord, RegisterRecord, SubjectRecord)
 _CALLERS = 10_000
 _PROCESSINGS = 10_000
 _FIRST_LEASE_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaPlan:
-    """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds.
-
-    `fence` says whether a server was set back. `synchronous` says whether the deployment's commits wait for a standby.
-    """
-
-    feed_url: str
-    pace: Pace
-    subjects: int
-    about: str
-    fence: Fence
-    synchronous: bool = False
 
 
 class Replica:
@@ -78,19 +61,9 @@ class Replica:
         self.callers: RecordCache[bytes, CallerRecord] = RecordCache(_CALLERS)
         self.register: RecordCache[str, RegisterRecord] = RecordCache(_PROCESSINGS)
         self.subjects: RecordCache[bytes, SubjectRecord] = RecordCache(plan.subjects)
-        self.leaves = Leaves()
         self.pool = pool
-        self.feed = Feed(
-            plan.feed_url,
-            plan.pace,
-            drop=self.drop,
-            drop_all=self.drop_all,
-            lost=self._feed_lost,
-            about=plan.about,
-            fence=plan.fence,
-            leaves=self.leaves,
-            synchronous=plan.synchronous,
-        )
+        self.feed = Feed(plan, drop=self.drop, drop_all=self.drop_all, lost=self._feed_lost)
+        self.leaves = self.feed.leaves
         for reads in (pool, database):
             reads.follow(self.feed.primary.accepts)
         self.known = HeldOrKnown(self.callers, self.register, self.feed)

@@ -25,8 +25,9 @@ from app.operations.service.outage_file import ExemptKnowledge
 from app.settings import OUTAGE_FILE, Settings
 from app.settings.required import direct_url, register_approval, required, unprotected
 from app.settings.values import CacheMode, DecisionLogMode
+from app.snapshot.feed import ReplicaPlan
 from app.snapshot.last_known import KNOWN_SECONDS, LastKnown, PrimaryReads
-from app.snapshot.replica import Replica, ReplicaPlan
+from app.snapshot.replica import Replica
 from app.snapshot.writer import Writer
 from app.telemetry.room import shared_directory
 from app.wiring.parts import (
