@@ -3,12 +3,13 @@
 Every problem is an `UnreadableFileError` that names file, line and key: a case that is misread proves nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from app.conformance.document import Field, read_document
@@ -46,19 +47,10 @@ class GoldenEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class GoldenRequest:
-    """The question of a case and the instant it is judged at; `participant_ids` stand in the request's order."""
-
-    subject_id: str
-    participant_ids: tuple[str, ...]
-    request: DecisionRequest
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class GoldenCase:
     """One golden case; `line` is where it begins in its file. Events stand in ledger order.
 
+    `request`: the question; `at`: the instant at which it is judged.
     `expect`: any of `decision`, `reason`, `article` and `valid_until`. Only what the file names is compared; None means
     that the decision must not carry it. `shared`: the ids that are mailboxes of several people.
     """
@@ -66,7 +58,8 @@ class GoldenCase:
     name: str
     line: int
     events: tuple[GoldenEvent, ...]
-    request: GoldenRequest
+    request: DecisionRequest
+    at: datetime
     expect: Mapping[str, object]
     shared: frozenset[str]
 
@@ -98,7 +91,6 @@ _ABOUT_ALL: Final = frozenset({EventKind.WITHDRAWN, EventKind.CLOSED, EventKind.
 """The kinds that may leave the processing out: they are then about the person."""
 
 _EVENT: Final = frozenset({"processing", "version", "elements", "evidence", "capacity", "territory"})
-_REQUEST: Final = frozenset({"elements", "automated", "channel", "private", "territory", "participants"})
 _EXPECT: Final = frozenset({"decision", "reason", "article", "valid_until"})
 _FLAGS: Final = frozenset({"separate_from_terms", "conditional", "text_known"})
 _TEXTS: Final = frozenset({"method", "language", "notice_version", "presented_text_sha256"})
@@ -132,11 +124,13 @@ def _policy(field: Field) -> PeriodPolicy:
 def _case(field: Field, register: Mapping[str, Processing]) -> GoldenCase:
     parts = field.members({"name", "request", "expect"}, {"events", "shared"})
     events = parts["events"].items() if "events" in parts else []
+    request, at = _request(parts["request"])
     return GoldenCase(
         name=parts["name"].text(),
         line=field.line,
         events=tuple(_event(each, order, register) for order, each in enumerate(events, start=1)),
-        request=_request(parts["request"]),
+        request=request,
+        at=at,
         expect=_expectation(parts["expect"]),
         shared=frozenset(each.text() for each in parts["shared"].items()) if "shared" in parts else frozenset(),
     )
@@ -245,30 +239,27 @@ def _collection(kind: EventKind, evidence: Mapping[str, str | bool], capacity: M
     )
 
 
-def _request(field: Field) -> GoldenRequest:
-    parts = field.members({"subject", "action", "at"}, _REQUEST)
-    subject = parts["subject"].text()
-    default = DecisionRequest(ref_of(subject), parts["action"].text())
-    participants = _participants(parts["participants"]) if "participants" in parts else None
-    request = DecisionRequest(
-        subject=default.subject,
-        processing=default.processing,
-        elements=read_elements(parts["elements"]) if "elements" in parts else default.elements,
-        automated=parts["automated"].flag() if "automated" in parts else default.automated,
-        channel=parts["channel"].word(Channel) if "channel" in parts else default.channel,
-        private=parts["private"].flag() if "private" in parts else default.private,
-        territory=parts["territory"].text() if "territory" in parts else default.territory,
-        participants=None
-        if participants is None
-        else tuple(Participant(ref_of(name), local) for name, local in participants),
-    )
-    ids = tuple(name for name, _ in participants or ())
-    return GoldenRequest(subject, ids, request, parts["at"].instant())
+def _request(field: Field) -> tuple[DecisionRequest, datetime]:
+    parts = field.members({"subject", "action", "at"}, _REQUEST.keys())
+    subject, processing = ref_of(parts["subject"].text()), parts["action"].text()
+    facts: dict[str, Any] = {name: read(parts[name]) for name, read in _REQUEST.items() if name in parts}
+    return DecisionRequest(subject, processing, **facts), parts["at"].instant()
 
 
-def _participants(field: Field) -> list[tuple[str, bool]]:
+def _participants(field: Field) -> tuple[Participant, ...]:
     every = [each.members({"id", "local"}) for each in field.items()]
-    return [(parts["id"].text(), parts["local"].flag()) for parts in every]
+    return tuple(Participant(ref_of(parts["id"].text()), parts["local"].flag()) for parts in every)
+
+
+_REQUEST: Final[Mapping[str, Callable[[Field], object]]] = {
+    "participants": _participants,
+    "elements": read_elements,
+    "automated": Field.flag,
+    "channel": partial(Field.word, words=Channel),
+    "private": Field.flag,
+    "territory": Field.text,
+}
+"""How each member is read that a request may leave out."""
 
 
 def _expectation(field: Field) -> dict[str, object]:

@@ -1,9 +1,11 @@
 """Reads the register of a golden file: processings, their versions, their status changes and what was invalidated."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from app.conformance.document import Field
 from app.core.article import Element, ProviderKind, Purpose
@@ -21,34 +23,6 @@ from app.core.processing import (
 )
 from app.words import LANGUAGES
 
-_OPTIONAL: Final = frozenset(
-    {
-        "version",
-        "provider_kind",
-        "automated",
-        "party_mode",
-        "started_on",
-        "consent_validity",
-        "effective_from",
-        "material",
-        "status_changes",
-        "invalidations",
-        "data_recipients",
-        "retention",
-        "controller",
-        "service",
-        "age_statement_required",
-        "transfers",
-        "storage_location",
-        "automated_decisions",
-        "derived_data_erased_within",
-        "conditional",
-        "name",
-        "notice",
-    }
-)
-_STARTED_ON: Final = date(2020, 1, 1)
-_SERVICE: Final = "mail"
 _RETENTION: Final = Retention.parse("P30D")
 _SOME: Final = "some"
 """A placeholder for the description of automated decisions, of which a file says only that there are some."""
@@ -64,7 +38,7 @@ def read_register(field: Field) -> dict[str, Processing]:
     """
     register: dict[str, Processing] = {}
     for entry in field.items():
-        parts = entry.members({"id", "purpose", "elements"}, _OPTIONAL)
+        parts = entry.members({"id", "purpose", "elements"}, _FACTS.keys() | _OTHERS)
         name, purpose = parts["id"].text(), parts["purpose"].word(Purpose)
         earlier = register.get(name, Processing(name, purpose, ()))
         if purpose is not earlier.purpose:
@@ -85,30 +59,11 @@ def _version(parts: dict[str, Field]) -> ProcessingVersion:
     elements = read_elements(parts["elements"])
     if not elements:
         parts["elements"].refuse("a processing declares at least one element")
-    recipients = parts["data_recipients"].items() if "data_recipients" in parts else []
-    transfers = parts["transfers"].items() if "transfers" in parts else []
-    return ProcessingVersion(
-        number=parts["version"].whole() if "version" in parts else 1,
-        effective_from=parts["effective_from"].instant() if "effective_from" in parts else None,
-        provider_kind=parts["provider_kind"].word(ProviderKind) if "provider_kind" in parts else ProviderKind.OPERATOR,
-        elements=elements,
-        automated=parts["automated"].flag() if "automated" in parts else True,
-        party_mode=parts["party_mode"].word(PartyMode) if "party_mode" in parts else PartyMode.USER_ONLY,
-        started_on=parts["started_on"].day() if "started_on" in parts else _STARTED_ON,
-        consent_validity=read_period(parts["consent_validity"]) if "consent_validity" in parts else ONE_YEAR,
-        material=parts["material"].flag() if "material" in parts else True,
-        recipients=frozenset(Recipient(each.text()) for each in recipients),
-        retention=_retention(parts["retention"]) if "retention" in parts else _RETENTION,
-        service=parts["service"].text() if "service" in parts else _SERVICE,
-        age_statement_required=parts["age_statement_required"].flag() if "age_statement_required" in parts else False,
-        transfers=frozenset(Transfer(each.text()) for each in transfers),
-        storage_location=parts["storage_location"].text() if "storage_location" in parts else None,
-        automated_decisions=_SOME if "automated_decisions" in parts and parts["automated_decisions"].flag() else None,
-        derived_data_erased_within=_retention(parts[erased])
-        if (erased := "derived_data_erased_within") in parts
-        else _RETENTION,
-        conditional=parts["conditional"].flag() if "conditional" in parts else False,
-    )
+    facts: dict[str, Any] = {
+        _NAMED_OTHERWISE.get(key, key): read(parts[key]) if key in parts else default
+        for key, (read, default) in _FACTS.items()
+    }
+    return ProcessingVersion(elements=elements, **facts)
 
 
 def _check_ignored(parts: dict[str, Field]) -> None:
@@ -174,3 +129,40 @@ def _retention(field: Field) -> Retention:
         return Retention.parse(field.text())
     except InvalidPeriodError as error:
         field.refuse(error.detail)
+
+
+def _recipients(field: Field) -> frozenset[Recipient]:
+    return frozenset(Recipient(each.text()) for each in field.items())
+
+
+def _transfers(field: Field) -> frozenset[Transfer]:
+    return frozenset(Transfer(each.text()) for each in field.items())
+
+
+def _automated_decisions(field: Field) -> str | None:
+    return _SOME if field.flag() else None
+
+
+_FACTS: Final[Mapping[str, tuple[Callable[[Field], object], object]]] = {
+    "data_recipients": (_recipients, frozenset()),
+    "transfers": (_transfers, frozenset()),
+    "version": (Field.whole, 1),
+    "effective_from": (Field.instant, None),
+    "provider_kind": (partial(Field.word, words=ProviderKind), ProviderKind.OPERATOR),
+    "automated": (Field.flag, True),
+    "party_mode": (partial(Field.word, words=PartyMode), PartyMode.USER_ONLY),
+    "started_on": (Field.day, date(2020, 1, 1)),
+    "consent_validity": (read_period, ONE_YEAR),
+    "material": (Field.flag, True),
+    "retention": (_retention, _RETENTION),
+    "service": (Field.text, "mail"),
+    "age_statement_required": (Field.flag, False),
+    "storage_location": (Field.text, None),
+    "automated_decisions": (_automated_decisions, None),
+    "derived_data_erased_within": (_retention, _RETENTION),
+    "conditional": (Field.flag, False),
+}
+"""What a file may say of a version besides its elements: how each key is read, and what holds where it is left out."""
+_NAMED_OTHERWISE: Final = {"version": "number", "data_recipients": "recipients"}
+"""The keys that are not the names of the version's own members."""
+_OTHERS: Final = {"controller", "name", "notice", "status_changes", "invalidations"}

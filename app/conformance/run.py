@@ -35,9 +35,8 @@ def run(file: GoldenFile) -> list[Failure]:
 
 def decide(file: GoldenFile, case: GoldenCase) -> Decision:
     """The core's decision on a case."""
-    golden = case.request
-    processing = file.processings.get(golden.request.processing)
-    return evaluate(golden.request, processing, case.consents, golden.at, file.policy, set(map(ref_of, case.shared)))
+    processing = file.processings.get(case.request.processing)
+    return evaluate(case.request, processing, case.consents, case.at, file.policy, set(map(ref_of, case.shared)))
 
 
 def compare(case: GoldenCase, decision: Decision) -> Failure | None:

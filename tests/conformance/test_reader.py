@@ -49,7 +49,7 @@ def test_what_a_file_leaves_out_is_lawful_and_usual(read):
     assert file.policy == PeriodPolicy()
     event = file.cases[0].events[0].event
     assert (event.version, event.elements, event.collection, event.order) == (1, None, LAWFUL, 1)
-    request = file.cases[0].request.request
+    request = file.cases[0].request
     assert (request.elements, request.automated, request.channel) == (None, True, Channel.ONLINE)
     assert (request.private, request.territory, request.participants) == (True, "FR", None)
 
@@ -90,13 +90,9 @@ def test_what_a_file_says_is_kept_beside_the_core_values(read):
     assert event.capacity == {"age_band": "under_15", "given_by": "both"}
     assert (event.event.collection.age_band, event.event.collection.given_by) == (AgeBand.UNDER_15, GivenBy.BOTH)
     request = case.request
-    assert (request.subject_id, request.participant_ids, request.at) == (
-        "alice",
-        ("bob",),
-        datetime(2026, 6, 15, 12, tzinfo=UTC),
-    )
-    assert request.request.participants == (Participant(b"bob", local=True),)
-    assert (request.request.elements, request.request.territory) == (frozenset(), "WF")
+    assert (request.subject, request.participants) == (b"alice", (Participant(b"bob", local=True),))
+    assert case.at == datetime(2026, 6, 15, 12, tzinfo=UTC)
+    assert (request.elements, request.territory) == (frozenset(), "WF")
     assert case.expect == {"decision": False, "reason": "human_access", "article": None, "valid_until": None}
     assert (case.line, list(case.consents)) == (4, [b"alice"])
 

@@ -62,11 +62,11 @@ def _check(replay, case):
     body = replay.question(case)
     wanted = _wanted(replay.file, case)
     replay.clock.at = FAR_AHEAD
-    explained = replay.api.ok("POST", "/v1/explanations", {**body, "at": wire(case.request.at)})
+    explained = replay.api.ok("POST", "/v1/explanations", {**body, "at": wire(case.at)})
     assert _told(explained) == wanted
     assert explained["rules"][-1]["matched"] is True
     if answered_live(replay.file, case):
-        replay.clock.at = case.request.at
+        replay.clock.at = case.at
         live = replay.api.ok("POST", "/access/v1/evaluation", body)
         assert _told(live) == wanted
 
@@ -77,7 +77,7 @@ def test_a_golden_case_through_the_api(decisions, case):
 
     If the register refuses the case's processing, the API's refusal is checked instead.
     """
-    entry = DECISIONS.processings.get(case.request.request.processing)
+    entry = DECISIONS.processings.get(case.request.processing)
     if entry is not None and is_refused(entry):
         refused = decisions.api.call("POST", "/v1/processings", body_of(entry))
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "conditional")

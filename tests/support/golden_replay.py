@@ -79,7 +79,7 @@ class Replay:
             self._event(name, golden, before)
             before.append(golden.event.collected_at)
         for mailbox in sorted(case.shared):
-            self.clock.at = case.request.at
+            self.clock.at = case.at
             mailbox_body = {"subject": subject(self.name(case, mailbox)), "shared": True}
             self.api.ok("POST", "/v1/subjects/mailboxes", mailbox_body)
 
@@ -141,7 +141,7 @@ class Replay:
 
     def question(self, case: GoldenCase) -> dict[str, Any]:
         """The case's request on the wire; what it leaves out is left out."""
-        request = case.request.request
+        request = case.request
         properties: dict[str, Any] = {}
         if request.elements is not None:
             properties["elements"] = sorted(request.elements)
@@ -154,9 +154,9 @@ class Replay:
         if request.territory != "FR":
             properties["territory"] = request.territory
         if request.participants is not None:
-            named = zip(case.request.participant_ids, request.participants, strict=True)
-            properties["participants"] = [{"id": self.name(case, name), "local": each.local} for name, each in named]
-        return question(self.name(case, case.request.subject_id), request.processing, **properties)
+            named = [(self.name(case, each.ref.decode()), each.local) for each in request.participants]
+            properties["participants"] = [{"id": name, "local": local} for name, local in named]
+        return question(self.name(case, request.subject.decode()), request.processing, **properties)
 
 
 def is_refused(entry: Processing) -> bool:
@@ -166,11 +166,11 @@ def is_refused(entry: Processing) -> bool:
 
 def answered_live(file: GoldenFile, case: GoldenCase) -> bool:
     """Whether nothing that the database holds is later than the instant judged."""
-    at, request = case.request.at, case.request
-    entry = file.processings.get(request.request.processing)
+    at, request = case.at, case.request
+    entry = file.processings.get(request.processing)
     registered = entry is None or (entry.versions[0].effective_from or REGISTERED) <= at
     changes = [change.at for change in entry.changes] if entry is not None else []
-    looked_at = {request.subject_id, *request.participant_ids}
+    looked_at = {each.decode() for each in (request.subject, *(party.ref for party in request.participants or ()))}
     events = [each.event.collected_at for each in case.events if each.subject_id in looked_at]
     return registered and all(done <= at for done in [*changes, *events])
 
