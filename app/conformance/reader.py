@@ -217,25 +217,21 @@ def _capacity(field: Field, kind: EventKind) -> dict[str, str]:
     return capacity
 
 
+_COLLECTED: Final = _FLAGS | {"positive_act", "default_state", "age_band", "given_by"}
+"""What the core takes of a decision's evidence and capacity as the file says it."""
+
+
 def _collection(kind: EventKind, evidence: Mapping[str, str | bool], capacity: Mapping[str, str]) -> Collection:
-    lawful = Collection()
-    age_band, until = capacity.get("age_band"), capacity.get("under_15_until")
-    given_by = GivenBy(str(capacity.get("given_by", lawful.given_by)))
-    stated_by = StatedBy(str(capacity.get("stated_by", StatedBy.SELF))) if kind is EventKind.AGE_STATED else None
-    checked_how = CheckedHow(str(capacity.get("checked_how", CheckedHow.NOT_CHECKED)))
-    text_known = bool(evidence.get("text_known", lawful.text_known))
-    text = evidence.get("presented_text_sha256") if text_known else None
+    said: dict[str, Any] = {**evidence, **capacity}
+    lawful, until = Collection(), said.get("under_15_until")
+    stated_by = said.get("stated_by", StatedBy.SELF) if kind is EventKind.AGE_STATED else None
+    checked_how, given_by = said.get("checked_how", CheckedHow.NOT_CHECKED), said.get("given_by", lawful.given_by)
+    text = said.get("presented_text_sha256") if said.get("text_known", lawful.text_known) else None
     return Collection(
-        positive_act=PositiveAct(str(evidence.get("positive_act", lawful.positive_act))),
-        default_state=DefaultState(str(evidence.get("default_state", lawful.default_state))),
-        separate_from_terms=bool(evidence.get("separate_from_terms", lawful.separate_from_terms)),
-        conditional=bool(evidence.get("conditional", lawful.conditional)),
-        text_known=text_known,
-        age_band=AgeBand(str(age_band)) if age_band is not None else None,
-        given_by=given_by,
-        text=None if text is None else str(text).lower(),
+        text=None if text is None else text.lower(),
         age_weight=age_weight(stated_by, checked_how, given_by),
         under_15_until=date.fromisoformat(until) if until is not None else None,
+        **{name: value for name, value in said.items() if name in _COLLECTED},
     )
 
 
