@@ -5,7 +5,7 @@ A column that is added later goes into a new kind, or stands in `tests/proof/tes
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -14,9 +14,9 @@ from uuid import UUID
 class EntrySource:
     """One kind of row.
 
-    `tables` is what follows FROM. `id` and `at` are SQL of the entry's id and time. `key` is SQL of what rows are found
-    by, as text that `typed` makes comparable. `facts`: members of the body, each a column or SQL. `subjects`: the
-    columns that hold pseudonyms. `kind`: SQL of the entry's kind, where a row has one itself.
+    `tables` is what follows FROM. `id` and `at` are SQL of the entry's id and time; `key` is the column of type uuid by
+    which rows are found, if there is one: as text it is the id. `facts`: members of the body, each a column or SQL.
+    `subjects`: the columns that hold pseudonyms. `kind`: SQL of the entry's kind, where a row has one itself.
     """
 
     tables: str
@@ -24,14 +24,12 @@ class EntrySource:
     at: str
     facts: Sequence[str] | Mapping[str, str]
     key: str = ""
-    typed: str = "text"
     subjects: tuple[str, ...] = ()
     kind: str = "NULL"
-    extra: Mapping[str, str] = field(default_factory=dict)
 
     def takes(self, identifier: str) -> bool:
         """Return whether an id can be that of such a row."""
-        if self.typed != "uuid":
+        if not self.key:
             return True
         try:
             return str(UUID(identifier)) == identifier
@@ -41,8 +39,8 @@ class EntrySource:
     def members(self) -> dict[str, str]:
         """Return the SQL of every member of a row, by name."""
         facts = dict(self.facts) if isinstance(self.facts, Mapping) else {name: name for name in self.facts}
-        sql_by_name = {**facts, **self.extra, **{name: name for name in self.subjects}}
-        return {**sql_by_name, "entry_id": self.id, "entry_at": self.at, "entry_kind": self.kind}
+        subjects = {name: name for name in self.subjects}
+        return {**facts, **subjects, "entry_id": self.id, "entry_at": self.at, "entry_kind": self.kind}
 
 
 _VERSION: Final = (
@@ -95,15 +93,14 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
             "recorded_by",
         ),
         key="id",
-        typed="uuid",
         subjects=("subject_ref",),
     ),
     "register_version": EntrySource(
         "processing_version AS each JOIN processing AS entry ON entry.id = each.processing",
         "each.processing || '/' || each.number",
         "each.recorded_at",
-        {name: f"each.{name}" for name in _VERSION},
-        extra={"purpose": "entry.purpose", "controller": "entry.controller", "registered_at": "entry.registered_at"},
+        {name: f"each.{name}" for name in _VERSION}
+        | {name: f"entry.{name}" for name in ("purpose", "controller", "registered_at")},
     ),
     "status_change": EntrySource(
         "processing_status_change",
@@ -143,8 +140,8 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
                 "recorded_at",
                 "recorded_by",
             )
-        },
-        extra={"kind": "party.kind", "identifier": "party.identifier"},
+        }
+        | {name: f"party.{name}" for name in ("kind", "identifier")},
     ),
     "presented_text": EntrySource("presented_text", "encode(sha256, 'hex')", "kept_at", ("sha256", "text", "kept_at")),
     "staff_notice": EntrySource(
@@ -166,7 +163,6 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
             "recorded_by",
         ),
         key="id",
-        typed="uuid",
     ),
     "administrative_act": EntrySource(
         "administrative_act",
@@ -174,7 +170,6 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         "at",
         ("id", "at", "act", "way", "caller", "request_id", "thing", "thing_id", "detail"),
         key="id",
-        typed="uuid",
         subjects=("subject_ref",),
     ),
     # What is asked of two persons.
@@ -184,7 +179,6 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         "proposed_at",
         ("id", "kind", "target", "wanted", "proposed_at", "proposed_by"),
         key="id",
-        typed="uuid",
     ),
     "gate_ruling": EntrySource(
         "gate_ruling",
@@ -192,7 +186,6 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         "at",
         ("proposal", "approved", "reason", "at", "ruled_by"),
         key="proposal",
-        typed="uuid",
     ),
     "restore": EntrySource(
         "deployment_epoch",
@@ -200,9 +193,7 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         "began_at",
         ("number", "began_at", "replayed", "by_hand", "lost", "accepted_by"),
     ),
-    "statement": EntrySource(
-        "proof_statement", "id::text", "at", ("id", "at", "body"), key="id", typed="uuid", kind="kind"
-    ),
+    "statement": EntrySource("proof_statement", "id::text", "at", ("id", "at", "body"), key="id", kind="kind"),
     # By its hash: the bundle has the content in a file of its own.
     "anchor": EntrySource(
         "proof_anchor",
@@ -213,7 +204,6 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
             "sha256": "encode(sha256(content), 'hex')",
         },
         key="id",
-        typed="uuid",
     ),
 }
 """The sources, by the kind under which triggers queue their rows."""
@@ -221,7 +211,7 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
 
 def by_id(source: EntrySource) -> str:
     """Return SQL for the rows of some ids (`:ids`, texts), as JSON."""
-    ids = f"CAST(CAST(:ids AS text[]) AS {source.typed}[])"
+    ids = f"CAST(CAST(:ids AS text[]) AS {'uuid' if source.key else 'text'}[])"
     return f"SELECT {_json(source)} FROM {source.tables} WHERE {source.key or source.id} = ANY ({ids})"  # noqa: S608 - constants
 
 
