@@ -1,7 +1,7 @@
 """The staff, the notices that they are given, and who has acknowledged which: tables, records, reads and writes."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -175,36 +175,24 @@ def _notice(row: Row[Any]) -> Notice:
 
 async def add_member(session: WriteSession, member: Member) -> None:
     """Keep a member; one that is kept already stays as it is."""
-    row = {
-        "id": member.id,
-        "caller": member.caller,
-        "registered_at": member.registered_at,
-        "registered_by": member.registered_by,
-    }
-    await session.execute(insert(staff_member).values(row).on_conflict_do_nothing())
+    await session.execute(insert(staff_member).values(asdict(member)).on_conflict_do_nothing())
 
 
 async def load_members(session: ReadSession) -> dict[UUID, Member]:
     """Return every member, those who left included."""
-    return {row.id: _member(row) for row in await session.execute(select(staff_member))}
-
-
-async def load_member(session: ReadSession, identifier: UUID) -> Member | None:
-    """Return one member, if it is kept."""
-    row = (await session.execute(select(staff_member).where(staff_member.c.id == identifier))).first()
-    return None if row is None else _member(row)
+    return {row.id: Member(**row._asdict()) for row in await session.execute(select(staff_member))}
 
 
 async def hold_member(session: WriteSession, identifier: UUID) -> Member | None:
-    """Return a member as `load_member` does, locked with its name until the transaction ends."""
+    """Return one member, if it is kept, locked with its name until the transaction ends."""
     statement = select(staff_member).where(staff_member.c.id == identifier).with_for_update(key_share=True)
     row = (await session.execute(statement)).first()
-    return None if row is None else _member(row)
+    return None if row is None else Member(**row._asdict())
 
 
-async def mark_left(session: WriteSession, identifier: UUID, at: datetime | None) -> None:
-    """Note that a member left, or (None) is back."""
-    await session.execute(update(staff_member).where(staff_member.c.id == identifier).values(left_at=at))
+async def mark_left(session: WriteSession, member: Member) -> None:
+    """Note that a member left, or is back."""
+    await session.execute(update(staff_member).where(staff_member.c.id == member.id).values(left_at=member.left_at))
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -239,8 +227,7 @@ async def destroy_name(session: WriteSession, member: UUID) -> None:
 
 async def add_acknowledgement(session: WriteSession, added: Acknowledgement) -> None:
     """Keep an acknowledgement; of a member and a version the first own one stays, and the first on paper."""
-    row = {name: getattr(added, name) for name in Acknowledgement.__dataclass_fields__}
-    row |= {"text_sha256": bytes.fromhex(added.text_sha256), "way": added.way.value}
+    row = {**asdict(added), "text_sha256": bytes.fromhex(added.text_sha256), "way": added.way.value}
     await session.execute(insert(staff_acknowledgement).values(row).on_conflict_do_nothing())
 
 
@@ -268,10 +255,6 @@ async def latest_of_each(session: ReadSession, among: Collection[int], *, own: b
     }
 
 
-def _member(row: Row[Any]) -> Member:
-    return Member(row.id, row.caller, row.registered_at, row.registered_by, row.left_at)
-
-
 def _acknowledgement(row: Row[Any]) -> Acknowledgement:
-    values = {name: getattr(row, name) for name in Acknowledgement.__dataclass_fields__}
-    return Acknowledgement(**{**values, "text_sha256": row.text_sha256.hex(), "way": AcknowledgementMethod(row.way)})
+    values = {**row._asdict(), "text_sha256": row.text_sha256.hex(), "way": AcknowledgementMethod(row.way)}
+    return Acknowledgement(**values)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -47,7 +47,6 @@ from app.staff import (
     keep_name,
     latest_of_each,
     load_acknowledgements,
-    load_member,
     load_members,
     load_names,
     load_notice,
@@ -245,10 +244,11 @@ async def change_staff_member(session: WriteSession, by: Caller, identifier: UUI
     """
     member = await ensure_member(session, identifier)
     if left is not (member.left_at is not None):
-        await mark_left(session, member.id, await session.now() if left else None)
+        member = replace(member, left_at=await session.now() if left else None)
+        await mark_left(session, member)
         target = Target(TargetKind.STAFF_MEMBER, str(member.id))
         await record_act(session, ActKind.STAFF_MEMBER_CHANGED, by.id, target, {"status": "left" if left else "active"})
-    return await load_member(session, member.id) or member
+    return member
 
 
 async def erase_staff_member(session: WriteSession, by: Caller, identifier: UUID) -> Member:
