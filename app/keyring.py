@@ -10,30 +10,10 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from sqlalchemy import Column, DateTime, LargeBinary, Row, Table, Text, Uuid, func, insert, or_, select, update
+from sqlalchemy import Column, LargeBinary, Row, Table, Text, Uuid, func, insert, or_, select, update
 
-from app.db.schema import metadata
+from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
-
-
-def _key_table(name: str) -> Table:
-    return Table(
-        name,
-        metadata,
-        Column("id", Uuid, primary_key=True),
-        Column("public_key", LargeBinary, nullable=False),
-        Column("master_key_id", Text, nullable=False),
-        Column("wrapped_key", LargeBinary, nullable=False),
-        Column("created_at", DateTime(timezone=True), nullable=False),
-        Column("retires_at", DateTime(timezone=True)),
-    )
-
-
-webhook_key = _key_table("webhook_key")
-decision_key = _key_table("decision_key")
-proof_key = _key_table("proof_key")
-receipt_key = _key_table("receipt_key")
-
 
 ALGORITHM: Final = "EdDSA"
 """The `alg` of JWS (RFC 8037, section 3.1); with a key on this curve it means Ed25519."""
@@ -90,10 +70,23 @@ class KeyRing:
     purpose: str
 
 
-WEBHOOK_KEYS: Final = KeyRing(webhook_key, "webhook key")
-DECISION_KEYS: Final = KeyRing(decision_key, "decision key")
-PROOF_KEYS: Final = KeyRing(proof_key, "proof key")
-RECEIPT_KEYS: Final = KeyRing(receipt_key, "receipt key")
+def _ring(name: str) -> KeyRing:
+    """Declare the table of a ring."""
+    columns = (
+        Column("id", Uuid, primary_key=True),
+        Column("public_key", LargeBinary, nullable=False),
+        Column("master_key_id", Text, nullable=False),
+        Column("wrapped_key", LargeBinary, nullable=False),
+        Column("created_at", Instant, nullable=False),
+        Column("retires_at", Instant),
+    )
+    return KeyRing(Table(name, metadata, *columns), name.replace("_", " "))
+
+
+WEBHOOK_KEYS: Final = _ring("webhook_key")
+DECISION_KEYS: Final = _ring("decision_key")
+PROOF_KEYS: Final = _ring("proof_key")
+RECEIPT_KEYS: Final = _ring("receipt_key")
 
 
 @dataclass(frozen=True, slots=True)
