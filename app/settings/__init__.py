@@ -9,13 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import DirectoryPath, Field, FilePath, HttpUrl, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, FilePath, HttpUrl, SecretStr, ValidationError
 
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting
 from app.events.addresses import AddressPolicy
 from app.ledger.identifiers import SubjectIds
-from app.settings.environment import PREFIX, SettingsError, from_files, lacking, line_of
+from app.settings.environment import SettingsError, lacking, lines_of, read_variables
 from app.settings.values import (
     ApprovalChoice,
     AuthorityRoots,
@@ -55,17 +54,10 @@ OUTAGE_FILE: Final = "outage.sealed"
 """The outage file's name in SCEAU_STATE_DIRECTORY, beside `journal-*.ndjson` and the last checkpoint."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting, with its default."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        frozen=True,
-        extra="ignore",
-        env_ignore_empty=True,
-        enable_decoding=False,  # lists are separated by commas, they are no JSON
-        hide_input_in_errors=True,
-    )
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     database_url: PostgresUrl | None = Field(default=None, description="DSN of the application role")
     database_owner_url: PostgresUrl | None = Field(
@@ -198,15 +190,13 @@ class Settings(BaseSettings):
             SettingsError: one is unknown, missing or wrong.
 
         """
+        values, errors = read_variables(os.environ, frozenset(cls.model_fields))
+        if errors:
+            raise SettingsError(errors[0])
         try:
-            return cls(**from_files(os.environ, frozenset(cls.model_fields)))
+            settings = cls(**values)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            raise SettingsError(line_of(str(first["loc"][0]), first["type"], first["msg"])) from None
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> Self:
-        """Refuse settings without the others that they need."""
-        for line in lacking(self):
+            raise SettingsError(next(iter(lines_of(error).values()))) from None
+        for line in lacking(settings):
             raise SettingsError(line)
-        return self
+        return settings

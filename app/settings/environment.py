@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import ValidationError
+
 from app.core.errors import RefusalError
 from app.settings.values import REFUSED
 
@@ -19,8 +21,13 @@ class SettingsError(RefusalError):
     """A setting is missing or wrong; the message is one line that names it and says how to mend it."""
 
 
-def line_of(setting: str, kind: str, message: str) -> str:
-    """Return the line that refuses a setting, from pydantic's type of the error and its message."""
+def lines_of(error: ValidationError) -> dict[str, str]:
+    """Return the settings whose values cannot be read, each with the line that refuses it and without the value."""
+    errors = error.errors(include_url=False, include_input=False, include_context=False)
+    return {str(each["loc"][0]): _line_of(str(each["loc"][0]), each["type"], each["msg"]) for each in errors}
+
+
+def _line_of(setting: str, kind: str, message: str) -> str:
     name = PREFIX + setting.upper()
     if kind == REFUSED:
         return f"{name} {message}"
@@ -29,35 +36,25 @@ def line_of(setting: str, kind: str, message: str) -> str:
     return f"{name}: {reason[:1].lower()}{reason[1:]}{example}"
 
 
-def from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, Any]:
-    """Return the values in the files that SCEAU_…_FILE variables name.
+def read_variables(environment: Mapping[str, str], names: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of variables, and those in the files that SCEAU_…_FILE variables name; an empty one is not set.
 
-    Raises:
-        SettingsError: a variable under the prefix is no setting, both a setting and its file are named, or the file
-            cannot be read.
-
+    Also a line for each variable under the prefix that is no setting, that names a file beside the setting itself, or
+    whose file cannot be read.
     """
-    values, errors = read_files(environment, names)
-    if errors:
-        raise SettingsError(errors[0])
-    return values
-
-
-def read_files(environment: Mapping[str, str], names: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the values as `from_files` does, with a line for each wrong variable instead of an error for the first."""
     values: dict[str, Any] = {}
     errors: list[str] = []
     for variable, value in environment.items():
-        name = variable.removeprefix(PREFIX)
-        if name == variable or name in ELSEWHERE or name.lower() in names or not value:
+        name = variable.upper().removeprefix(PREFIX)
+        if name == variable.upper() or name in ELSEWHERE or not value:
             continue
         try:
-            base, text = _read(variable, value, environment, names)
+            setting, text = (name, value) if name.lower() in names else _read(variable, value, environment, names)
         except SettingsError as error:
             errors.append(str(error))
             continue
-        if text:  # else nothing is set, as with an empty variable
-            values[base.lower()] = text
+        if text:
+            values[setting.lower()] = text
     return values, errors
 
 
@@ -65,10 +62,10 @@ def _read(variable: str, value: str, environment: Mapping[str, str], names: froz
     """Return the setting that a variable's file is for, and what the file holds.
 
     Raises:
-        SettingsError: see `from_files`.
+        SettingsError: it is for no setting, its setting is named as well, or the file cannot be read.
 
     """
-    name = variable.removeprefix(PREFIX)
+    name = variable.upper().removeprefix(PREFIX)
     base = name.removesuffix("_FILE")
     if base == name or base.lower() not in names:
         raise SettingsError(f"{variable} is no setting of this version: see .env.example")

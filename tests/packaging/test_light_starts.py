@@ -31,7 +31,7 @@ CASES = "tests/conformance/decisions.yaml"
 WEB = {"fastapi", "jinja2", "prometheus_client", "python_multipart", "starlette", "uvicorn", "app.api", "app.main"}
 JOBS = {"procrastinate", "croniter", "app.jobs"}
 TOKENS = {"joserfc", "httpx2", "app.auth.issuers", "app.auth.key_sets"}
-DATABASE = {"alembic", "cryptography", "psycopg", "pydantic", "pydantic_settings", "sqlalchemy", "structlog"}
+DATABASE = {"alembic", "cryptography", "psycopg", "pydantic", "sqlalchemy", "structlog"}
 
 
 def loaded(*arguments: str) -> tuple[int, set[str]]:
