@@ -1,6 +1,8 @@
 """The Procrastinate application and its tasks: what each runs, and how often."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import procrastinate
@@ -11,7 +13,7 @@ from procrastinate.jobs import Status
 from app.audit.figures import latest_runs, load_figure
 from app.db.connections import connection_settings
 from app.events.deliveries import EVENTS_KEPT
-from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
+from app.jobs.work import HOURLY, MINUTELY, Run, RunOutcome, Work, periodic
 from app.operations.consents import projections
 from app.operations.consents.make_links import AT_ONCE, remove_ended_links
 from app.operations.consents.sweep_renewals import sweep_renewals
@@ -19,64 +21,48 @@ from app.operations.proof.append_entries import append_entries, checkpoint_to_st
 from app.operations.proof.close_hours import close_next, compact
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
 from app.operations.service.show_home import forget_old_runs
-from app.operations.webhooks.deliver_webhooks import run_events, trim_events
+from app.operations.webhooks.deliver_webhooks import Courier, run_events, trim_events
 from app.operations.webhooks.effects import tell_invalidations
 from app.operations.webhooks.manage_webhooks import count_deliveries
 from app.proof.anchors import AuthorityError
 
 
-def install_links(app: procrastinate.App, work: Work) -> None:
-    """Register the task."""
-
-    async def remove() -> RunOutcome:
-        removed = 0
-        while True:
-            async with work.database.write() as session:
-                gone = await remove_ended_links(session)
-            removed += gone
-            if gone < AT_ONCE:
-                return RunOutcome(flagged=removed)
-
-    periodic(app, work, "links.remove_ended", HOURLY, remove)
+async def _remove_ended_links(work: Work) -> RunOutcome:
+    removed = 0
+    while True:
+        async with work.database.write() as session:
+            gone = await remove_ended_links(session)
+        removed += gone
+        if gone < AT_ONCE:
+            return RunOutcome(flagged=removed)
 
 
-def install_renewals(app: procrastinate.App, work: Work) -> None:
-    """Register the two renewal jobs. Several processes may run them at once: each skips people whom another holds."""
+# Several processes may run the two renewal jobs at once: each skips people whom another holds.
 
-    async def sweep() -> RunOutcome:
-        done = await sweep_renewals(work.database, work.deployment.renewal)
-        return RunOutcome(flagged=done.flagged.total(), backlog=done.backlog)
 
-    periodic(app, work, "renewals.sweep", MINUTELY, sweep)
+async def _sweep(work: Work) -> RunOutcome:
+    done = await sweep_renewals(work.database, work.deployment.renewal)
+    return RunOutcome(flagged=done.flagged.total(), backlog=done.backlog)
 
-    async def tell() -> RunOutcome:
-        return RunOutcome(flagged=await tell_invalidations(work.database, work.deployment.renewal))
 
-    periodic(app, work, "invalidations.tell", MINUTELY, tell)
+async def _tell(work: Work) -> RunOutcome:
+    return RunOutcome(flagged=await tell_invalidations(work.database, work.deployment.renewal))
 
 
 LASTING: Final = timedelta(seconds=58)
 """The length of one run: the next run begins as it ends, in this worker or in another."""
 
 
-def install_events(app: procrastinate.App, work: Work) -> None:
-    """Register the two tasks, unless there is no courier."""
-    courier = work.courier
-    if courier is None:
-        return
+async def _deliver(courier: Courier, work: Work) -> RunOutcome:
+    dispatched = await run_events(courier, lasting=LASTING, stopping=work.stopping)
+    counts = await count_deliveries(work.database)
+    waiting = sum(number for (_, status), number in counts.unfinished.items() if status == "pending")
+    return RunOutcome(flagged=dispatched, backlog=counts.undispatched + waiting)
 
-    async def deliver() -> RunOutcome:
-        dispatched = await run_events(courier, lasting=LASTING, stopping=work.stopping)
-        counts = await count_deliveries(work.database)
-        waiting = sum(number for (_, status), number in counts.unfinished.items() if status == "pending")
-        return RunOutcome(flagged=dispatched, backlog=counts.undispatched + waiting)
 
-    async def trim() -> RunOutcome:
-        trimmed = await trim_events(work.database, EVENTS_KEPT)
-        return RunOutcome(flagged=trimmed.events, lost=trimmed.lost.total())
-
-    periodic(app, work, "events.deliver", MINUTELY, deliver)
-    periodic(app, work, "events.trim", HOURLY, trim)
+async def _trim(work: Work) -> RunOutcome:
+    trimmed = await trim_events(work.database, EVENTS_KEPT)
+    return RunOutcome(flagged=trimmed.events, lost=trimmed.lost.total())
 
 
 # The console's numbers of consents are counted as often as their cost allows: at most about a sixtieth of one
@@ -89,51 +75,30 @@ _AFTER_A_FAILURE: Final = timedelta(minutes=10)
 CONSENTS: Final = "figures.consents"
 
 
-def install_figures(app: procrastinate.App, work: Work) -> None:
-    """Register the task."""
-
-    async def consents() -> RunOutcome:
-        if not await is_time(work, CONSENTS, projections.CONSENTS):
-            return RunOutcome()
-        async with work.database.write(at_once=True) as session:
-            counted = await projections.count_consents(session, work.deployment.policy)
-        return RunOutcome(flagged=counted or 0)
-
-    periodic(app, work, CONSENTS, MINUTELY, consents)
+async def _count(work: Work) -> RunOutcome:
+    if not await is_time(work):
+        return RunOutcome()
+    async with work.database.write(at_once=True) as session:
+        counted = await projections.count_consents(session, work.deployment.policy)
+    return RunOutcome(flagged=counted or 0)
 
 
-async def is_time(work: Work, task: str, figure: str) -> bool:
+async def is_time(work: Work) -> bool:
     """Return whether the task may count again: it rested sixty times as long as it worked, without a recent failure."""
     async with work.database.read() as session:
         now = await session.now()
-        failed_at = next((run.last_failed_at for run in await latest_runs(session) if run.task == task), None)
+        failed_at = next((run.last_failed_at for run in await latest_runs(session) if run.task == CONSENTS), None)
         if failed_at is not None and now - failed_at < _AFTER_A_FAILURE:
             return False
-        last = await load_figure(session, figure)
+        last = await load_figure(session, projections.CONSENTS)
         return last is None or now - last.counted_at >= max(_SHORTEST, last.took * _REST)
-
-
-_FOUR_A_MINUTE: Final = "* * * * * */15"
-
-
-def install_proof(app: procrastinate.App, work: Work) -> None:
-    """Register the tasks."""
-
-    async def append() -> RunOutcome:
-        return RunOutcome(flagged=await append_all(work))
-
-    async def close() -> RunOutcome:
-        return RunOutcome(flagged=await close_all(work))
-
-    periodic(app, work, "proof.append", _FOUR_A_MINUTE, append)
-    periodic(app, work, "decisions.merge", MINUTELY, close)
 
 
 async def close_all(work: Work) -> int:
     """Merge the log's finished hours and state them, each in a separate transaction; return how many were stated."""
     made = 0
     for step in (close_next, compact):
-        while work.stopping is None or not work.stopping.is_set():
+        while work.goes_on:
             async with work.database.write() as session:
                 was_more = await step(session)
             if not was_more:
@@ -149,7 +114,7 @@ async def append_all(work: Work, *, waits: bool = False) -> int:
     end.
     """
     added = 0
-    while work.log is not None and (work.stopping is None or not work.stopping.is_set()):
+    while work.log is not None and work.goes_on:
         async with work.database.write() as session:
             done = await append_entries(session, work.deployment, work.log, waits=waits)
         if done.note is not None:
@@ -161,23 +126,17 @@ async def append_all(work: Work, *, waits: bool = False) -> int:
     return added
 
 
-_EACH_FIVE_MINUTES: Final = "2-59/5 * * * *"
-
 log = structlog.get_logger("sceau.proof")
 
 
-def install_stamps(app: procrastinate.App, work: Work) -> None:
-    """Register the task; without an authority it does nothing."""
-
-    async def stamp() -> RunOutcome:
-        try:
-            return RunOutcome(flagged=int(await stamp_newest(work)))
-        except AuthorityError as error:
-            # Not a failure of the task, which would be retried within seconds: the checkpoint is left for the next run.
-            log.warning("the log was not time-stamped", cause=str(error))
-            return RunOutcome(backlog=1)
-
-    periodic(app, work, "proof.stamp", _EACH_FIVE_MINUTES, stamp)
+async def _stamp(work: Work) -> RunOutcome:
+    """Have the log stamped; without an authority, do nothing."""
+    try:
+        return RunOutcome(flagged=int(await stamp_newest(work)))
+    except AuthorityError as error:
+        # Not a failure of the task, which would be retried within seconds: the checkpoint is left for the next run.
+        log.warning("the log was not time-stamped", cause=str(error))
+        return RunOutcome(backlog=1)
 
 
 async def stamp_newest(work: Work, *, at_once: bool = False) -> bool:
@@ -204,26 +163,17 @@ SILENT_SECONDS: Final = 30
 _KEPT_HOURS: Final = 7 * 24
 
 
-def install_upkeep(app: procrastinate.App, work: Work) -> None:
-    """Register the three tasks."""
+async def _take_back(app: procrastinate.App, _: Work) -> RunOutcome:
+    return RunOutcome(flagged=await take_back_stalled(app))
 
-    async def take_back() -> RunOutcome:
-        return RunOutcome(flagged=await take_back_stalled(app))
 
-    async def clean() -> RunOutcome:
-        await app.job_manager.delete_old_jobs(
-            nb_hours=_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
-        )
-        async with work.database.write() as session:
-            await forget_old_runs(session)
-        return RunOutcome()
-
-    async def rewrite() -> RunOutcome:
-        return RunOutcome(flagged=await exchange_keys(work))
-
-    periodic(app, work, "subjects.rewrite_locators", MINUTELY, rewrite)
-    periodic(app, work, "jobs.take_back", MINUTELY, take_back)
-    periodic(app, work, "jobs.clean", HOURLY, clean)
+async def _clean(app: procrastinate.App, work: Work) -> RunOutcome:
+    await app.job_manager.delete_old_jobs(
+        nb_hours=_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
+    )
+    async with work.database.write() as session:
+        await forget_old_runs(session)
+    return RunOutcome()
 
 
 async def exchange_keys(work: Work) -> int:
@@ -232,7 +182,7 @@ async def exchange_keys(work: Work) -> int:
         if not await rewriting_is_due(session, work.deployment):
             return 0
     batches, after = 0, b""
-    while work.stopping is None or not work.stopping.is_set():
+    while work.goes_on:
         async with work.database.write() as session:
             after = await rewrite_locators(session, work.deployment, after=after)
         if not after:
@@ -259,6 +209,10 @@ async def take_back_stalled(app: procrastinate.App, *, silent_seconds: float = S
     return len(stalled)
 
 
+async def _flagged(count: Callable[[Work], Awaitable[int]], work: Work) -> RunOutcome:
+    return RunOutcome(flagged=await count(work))
+
+
 _CONNECTIONS: Final = 4
 _STATEMENT_SECONDS: Final = 5.0
 
@@ -278,11 +232,20 @@ def make_jobs(url: str, work: Work) -> procrastinate.App:
         timeout=_STATEMENT_SECONDS,
     )
     app = procrastinate.App(connector=connector)
-    install_upkeep(app, work)
-    install_links(app, work)
-    install_events(app, work)
-    install_renewals(app, work)
-    install_figures(app, work)
-    install_proof(app, work)
-    install_stamps(app, work)
+    tasks: dict[str, tuple[str, Run]] = {
+        "subjects.rewrite_locators": (MINUTELY, partial(_flagged, exchange_keys)),
+        "jobs.take_back": (MINUTELY, partial(_take_back, app)),
+        "jobs.clean": (HOURLY, partial(_clean, app)),
+        "links.remove_ended": (HOURLY, _remove_ended_links),
+        "renewals.sweep": (MINUTELY, _sweep),
+        "invalidations.tell": (MINUTELY, _tell),
+        CONSENTS: (MINUTELY, _count),
+        "proof.append": ("* * * * * */15", partial(_flagged, append_all)),
+        "decisions.merge": (MINUTELY, partial(_flagged, close_all)),
+        "proof.stamp": ("2-59/5 * * * *", _stamp),
+    }
+    if work.courier is not None:
+        tasks |= {"events.deliver": (MINUTELY, partial(_deliver, work.courier)), "events.trim": (HOURLY, _trim)}
+    for name, (cron, run) in tasks.items():
+        periodic(app, work, name, cron, run)
     return app

@@ -48,6 +48,11 @@ class Work:
     log: ProofPlan | None = None
     authority: TimeAuthority | None = None
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether this process is not to stop yet."""
+        return self.stopping is None or not self.stopping.is_set()
+
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
@@ -58,7 +63,7 @@ class RunOutcome:
     lost: int = 0
 
 
-Run = Callable[[], Awaitable[RunOutcome]]
+Run = Callable[[Work], Awaitable[RunOutcome]]
 
 
 def periodic(app: procrastinate.App, work: Work, name: str, cron: str, run: Run) -> None:
@@ -79,7 +84,7 @@ async def recorded(work: Work, task: str, run: Run) -> RunOutcome:
     async with work.database.read() as session:
         started_at = await session.now()
     try:
-        outcome = await run()
+        outcome = await run(work)
     except Exception as error:
         name = type(error).__name__
         log.warning("a job failed", task=task, cause=name)

@@ -50,7 +50,7 @@ def test_what_takes_long_is_counted_seldom(told, took, ago, again):
     async def story(work):
         async with work.database.write() as session:
             await keep_figure(session, FIGURE, Figure(NOW - ago, took))
-        return await is_time(work, CONSENTS, FIGURE)
+        return await is_time(work)
 
     assert told(story) is again
 
@@ -62,7 +62,7 @@ def test_a_count_that_failed_is_left_alone(told, ago, again):
     async def story(work):
         async with work.database.write() as session:
             await record_job_run(session, JobRun(CONSENTS, NOW - ago, timedelta(seconds=30), error="QueryCanceled"))
-        return await is_time(work, CONSENTS, FIGURE)
+        return await is_time(work)
 
     assert told(story) is again
 

@@ -97,7 +97,7 @@ async def test_a_stop_gives_deliveries_back_at_once(database, monkeypatch):
 async def test_a_failed_run_is_recorded_and_raised(database, work):
     """A run that fails is counted with the class of its error, never with its message; the next one keeps both."""
 
-    async def fails():
+    async def fails(_work):
         raise ValueError("alice@example.fr")
 
     async with held(database, work):
@@ -110,7 +110,7 @@ async def test_a_failed_run_is_recorded_and_raised(database, work):
     assert "alice" not in repr(run)
 
 
-async def _three():
+async def _three(_work):
     return RunOutcome(flagged=3)
 
 
@@ -119,7 +119,7 @@ def jobs(database, work):
     """An application with one periodic task more, which is to fail loudly if it is ever run."""
     app = make_jobs(database.app_url, work)
 
-    async def never():
+    async def never(_work):
         raise AssertionError
 
     periodic(app, work, "some", "* * * * *", never)
