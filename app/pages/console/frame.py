@@ -14,7 +14,7 @@ from fastapi import Depends, Request, Response
 
 from app.api.http.problems import status_of
 from app.api.http.security import charge
-from app.api.http.services import Services, ServicesDep
+from app.api.http.services import Services
 from app.auth.callers import Authenticated, Caller, Counted, Scope
 from app.core.errors import DomainError, NotFoundError
 from app.operations.service.page_sessions import SignInForm
@@ -80,7 +80,11 @@ class Desk:
 
     visit: Visit
     who: Authenticated
-    services: Services
+
+    @property
+    def services(self) -> Services:
+        """The services of the application."""
+        return self.visit.services
 
     @property
     def caller(self) -> Caller:
@@ -203,7 +207,7 @@ _visit: Final = add_sign_in(router, _ENTRANCE)
 VisitDep = Annotated[Visit, Depends(_visit)]
 
 
-async def desk(visit: VisitDep, services: ServicesDep) -> Desk:
+async def desk(visit: VisitDep) -> Desk:
     """The desk of the signed-in caller.
 
     Raises:
@@ -213,7 +217,7 @@ async def desk(visit: VisitDep, services: ServicesDep) -> Desk:
     who = await visit.signed_in()
     if who is None:
         raise ElsewhereError(visit.to_the_form())
-    return Desk(visit, who, services)
+    return Desk(visit, who)
 
 
 DeskDep = Annotated[Desk, Depends(desk)]
