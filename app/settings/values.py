@@ -28,7 +28,7 @@ from app.snapshot.feed import LONGEST_LEASE, SHORTEST_LEASE
 from app.telemetry.logs import MetricsAccess
 
 REFUSED: Final = "refused_setting"
-"""The type of an error whose message follows the name of the setting: `SCEAU_CACHE` `is leased or strict`."""
+"""The type of an error whose message follows the name of the setting: `SCEAU_CACHE` `must be leased or strict`."""
 
 _TOKEN_TYPES: Final = frozenset({"at+jwt", "jwt"})
 
@@ -73,11 +73,6 @@ def _refused(how: str) -> PydanticCustomError:
     return PydanticCustomError(REFUSED, "{how}", {"how": how})
 
 
-def _must(how: str) -> str:
-    """Return `is one or two` as a demand."""
-    return f"must be {how.removeprefix('is ')}" if how.startswith("is ") else how
-
-
 def _read(parse: Callable[[str], object], how: str) -> BeforeValidator:
     """Return a validator that reads a setting with `parse`, and refuses a wrong text with the setting's name and `how`.
 
@@ -90,7 +85,7 @@ def _read(parse: Callable[[str], object], how: str) -> BeforeValidator:
         try:
             return parse(value)
         except (ValueError, InvalidNoticeError):
-            raise _refused(_must(how)) from None
+            raise _refused(f"must be {how}") from None
 
     return BeforeValidator(read)
 
@@ -190,11 +185,8 @@ def _issuers(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _token_types(text: str) -> frozenset[str]:
-    return _some_of(_TOKEN_TYPES, _listed(text.lower()))
-
-
-def _some_of(allowed: frozenset[str], words: tuple[str, ...]) -> frozenset[str]:
-    if not words or not allowed.issuperset(words):
+    words = _listed(text.lower())
+    if not words or not _TOKEN_TYPES.issuperset(words):
         raise ValueError
     return frozenset(words)
 
@@ -205,7 +197,7 @@ def _console_client(client: SecretStr) -> SecretStr:
     return client
 
 
-_URL: Final = "is an address such as https://login.example.fr/realms/staff (https; plain HTTP only for this machine)"
+_URL: Final = "an address such as https://login.example.fr/realms/staff (https; plain HTTP only for this machine)"
 
 ConsoleClient = Annotated[SecretStr, AfterValidator(_console_client)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgresql_url)]
@@ -218,18 +210,16 @@ BrandChoice = Annotated[
     InstanceOf[Brand],
     _read(
         Brand.parse,
-        "is a name of 60 characters at most, alone or with a colour on which white text can be read (4.5:1): "
+        "a name of 60 characters at most, alone or with a colour on which white text can be read (4.5:1): "
         "Exemple Messagerie, #0b5d4e",
     ),
 ]
 LogoFile = Annotated[bytes, BeforeValidator(_logo)]
 Period = Annotated[ConsentPeriod, BeforeValidator(_period)]
-CountingChoice = Annotated[Counting, _read(Counting, "is start_of_day or same_instant")]
-NoticeDays = Annotated[
-    tuple[int, ...], _read(parse_notices, "is days or weeks, at most 365 days, such as P60D,P30D,P7D")
-]
+CountingChoice = Annotated[Counting, _read(Counting, "start_of_day or same_instant")]
+NoticeDays = Annotated[tuple[int, ...], _read(parse_notices, "days or weeks, at most 365 days, such as P60D,P30D,P7D")]
 SubjectIdRules = Annotated[
-    SubjectIds, _read(SubjectIds.parse, "is address, lower or exact, with exceptions such as mxid=exact")
+    SubjectIds, _read(SubjectIds.parse, "address, lower or exact, with exceptions such as mxid=exact")
 ]
 RATES: Final[Mapping[str, Quota | None]] = {
     "decisions": None,
@@ -273,32 +263,28 @@ RateChoice = Annotated[
     InstanceOf[Rates],
     _read(
         Rates.parse,
-        f"is off, or N/SECONDS or off for some of {', '.join(RATES)}, and ids of callers to except, such as "
+        f"off, or N/SECONDS or off for some of {', '.join(RATES)}, and ids of callers to except, such as "
         "searches=1200/60,decisions=off,except=ID",
     ),
 ]
-ProxyNetworks = Annotated[
-    tuple[Network, ...], _read(parse_networks, "is a list of networks, such as 10.0.0.0/8,fd00::/8")
-]
+ProxyNetworks = Annotated[tuple[Network, ...], _read(parse_networks, "a list of networks, such as 10.0.0.0/8,fd00::/8")]
 ReturnOrigins = Annotated[
     Origins,
-    _read(
-        parse_origins, "is a list of https origins, such as https://mail.example.fr (plain HTTP only for this machine)"
-    ),
+    _read(parse_origins, "a list of https origins, such as https://mail.example.fr (plain HTTP only for this machine)"),
 ]
 WebhookNetworks = Annotated[
-    AddressPolicy, _read(AddressPolicy.parse, "is a list of networks, such as 10.1.0.0/16,fd00:1::/64")
+    AddressPolicy, _read(AddressPolicy.parse, "a list of networks, such as 10.1.0.0/16,fd00:1::/64")
 ]
-CacheChoice = Annotated[CacheMode, _read(CacheMode, "is leased or strict")]
-DurabilityChoice = Annotated[Durability, _read(Durability, "is synchronous or local")]
-ApprovalChoice = Annotated[RegisterApproval, _read(RegisterApproval, "is one or two")]
-DecisionLogChoice = Annotated[DecisionLogMode, _read(DecisionLogMode, "is off, buffered or durable")]
-MetricsChoice = Annotated[MetricsAccess, _read(MetricsAccess, "is open, scoped or off")]
-TracesChoice = Annotated[TracesMode, _read(TracesMode, "is off or otlp")]
+CacheChoice = Annotated[CacheMode, _read(CacheMode, "leased or strict")]
+DurabilityChoice = Annotated[Durability, _read(Durability, "synchronous or local")]
+ApprovalChoice = Annotated[RegisterApproval, _read(RegisterApproval, "one or two")]
+DecisionLogChoice = Annotated[DecisionLogMode, _read(DecisionLogMode, "off, buffered or durable")]
+MetricsChoice = Annotated[MetricsAccess, _read(MetricsAccess, "open, scoped or off")]
+TracesChoice = Annotated[TracesMode, _read(TracesMode, "off or otlp")]
 SafeUrls = Annotated[tuple[str, ...], _read(_safe_urls, _URL)]
 Issuers = Annotated[SafeUrls, AfterValidator(_issuers)]
 TokenTypes = Annotated[
     frozenset[str],
-    _read(_token_types, "is at+jwt, or at+jwt,JWT for an issuer that does not tell access tokens apart"),
+    _read(_token_types, "at+jwt, or at+jwt,JWT for an issuer that does not tell access tokens apart"),
 ]
-ScopeClaimChoice = Annotated[ScopeClaim, _read(ScopeClaim, "is narrows or ignored")]
+ScopeClaimChoice = Annotated[ScopeClaim, _read(ScopeClaim, "narrows or ignored")]
