@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -44,24 +44,12 @@ ALLOWED: Final = frozenset(
 """`sceau.decision.processing` is the id of a registered processing: no other id is ever put there."""
 
 
-class AllowedOnly(SpanExporter):
-    """Passes spans on, with what is allowed of them."""
-
-    def __init__(self, exporter: SpanExporter) -> None:
-        """Pass spans on to this exporter."""
-        self._exporter = exporter
+class AllowedOnly(OTLPSpanExporter):
+    """Sends spans with what is allowed of them."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send spans."""
-        return self._exporter.export([allowed(each) for each in spans])
-
-    def shutdown(self) -> None:
-        """Send nothing more."""
-        self._exporter.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what the exporter holds back."""
-        return self._exporter.force_flush(timeout_millis)
+        return super().export([allowed(each) for each in spans])
 
 
 def allowed(span: ReadableSpan) -> ReadableSpan:
@@ -187,7 +175,7 @@ class Traces:
 
     async def __aenter__(self) -> None:
         """Begin to send."""
-        self.provider.add_span_processor(BatchSpanProcessor(AllowedOnly(OTLPSpanExporter())))
+        self.provider.add_span_processor(BatchSpanProcessor(AllowedOnly()))
         spans.use(ProcessTracer(self.provider))
 
     async def __aexit__(self, *_: object) -> None:

@@ -60,12 +60,7 @@ class _Told(Collector):
 
 def exposition_of(families: Iterable[Metric]) -> bytes:
     """Return metric families in the Prometheus text format, to add to a scrape; empty when there is none."""
-    listed = list(families)
-    if not listed:
-        return b""
-    registry = CollectorRegistry()
-    registry.register(_Told(listed))
-    return generate_latest(registry)
+    return generate_latest(_Told(list(families)))
 
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
