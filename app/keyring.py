@@ -10,7 +10,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from sqlalchemy import Column, LargeBinary, Row, Table, Text, Uuid, func, insert, or_, select, update
+from sqlalchemy import Column, LargeBinary, Row, Table, Text, Uuid, insert, or_, select, update
 
 from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
@@ -64,7 +64,7 @@ def _part(value: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys that sign one kind of message. `purpose`: what they are wrapped for, and the lock while one is made."""
+    """The keys that sign one kind of message. `purpose`: what they are wrapped for, and the turn to make one."""
 
     table: Table
     purpose: str
@@ -102,11 +102,6 @@ class WrappedKey:
     created_at: datetime
     retires_at: datetime | None = None
     public: bytes = b""
-
-
-async def hold_keys(session: WriteSession, ring: KeyRing) -> None:
-    """Let one transaction at a time make keys of a ring."""
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"sceau {ring.purpose}s"))))
 
 
 async def add_key(session: WriteSession, ring: KeyRing, key: WrappedKey) -> None:

@@ -148,11 +148,6 @@ async def load_notice(session: ReadSession, number: int | None = None) -> Notice
     return None if row is None else _notice(row)
 
 
-async def hold_notices(session: WriteSession) -> None:
-    """Lock the publishing of versions until the transaction ends."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau staff notice'))"))
-
-
 async def add_notice(
     session: WriteSession, number: int, texts: Mapping[str, NoticeText], *, at: datetime, by: UUID | None
 ) -> bool:

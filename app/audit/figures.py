@@ -40,12 +40,6 @@ async def keep_figure(session: WriteSession, name: str, counted: Figure) -> None
     await session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-async def one_at_a_time(session: WriteSession, name: str) -> bool:
-    """Return whether this transaction has the turn to count these numbers; only one has it at a time."""
-    turn = select(func.pg_try_advisory_xact_lock(func.hashtext(f"sceau figure {name}")))
-    return bool((await session.execute(turn)).scalar_one())
-
-
 # The runs of background tasks: one row for each task and day (UTC), so that the table stays small.
 
 

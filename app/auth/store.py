@@ -347,7 +347,7 @@ async def mark_revoked(session: WriteSession, identifier: UUID, *, at: datetime,
 
 async def is_empty(session: WriteSession) -> bool:
     """Return whether no caller was ever added; hold other first starts off until the end of the transaction."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau first caller'))"))
+    await session.await_turn("first caller")
     return (await session.execute(select(caller.c.id).limit(1))).first() is None
 
 

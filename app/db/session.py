@@ -310,6 +310,15 @@ class WriteSession(ReadSession):
         await self.flush()
         return await ReadSession.execute(self, statement, rows)
 
+    async def take_turn(self, what: str) -> bool:
+        """Return whether this transaction alone may do what is named, until it ends."""
+        turn = select(func.pg_try_advisory_xact_lock(func.hashtext(f"sceau {what}")))
+        return bool((await self.execute(turn)).scalar_one())
+
+    async def await_turn(self, what: str) -> None:
+        """Wait until this transaction alone may do what is named, until it ends."""
+        await self.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"sceau {what}"))))
+
     def stage(self, put: Put, row: Mapping[str, object]) -> None:
         """Stage a row, to be written before the next statement or with the commit."""
         self.committing.staged.setdefault(put, []).append(row)

@@ -30,7 +30,6 @@ MOST_DROPPED: Final = 10_000
 
 DISPATCHED: Final = "dispatched"
 """The name under which the outbox's dispatched position is kept."""
-_TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtext('sceau dispatch'))"
 _HOLD: Final = "SELECT id FROM webhook_endpoint ORDER BY id FOR UPDATE"
 
 _ADD: Final = f"""
@@ -68,11 +67,6 @@ WHERE d.subject_ref = ANY (:refs) AND (CAST(:endpoint AS uuid) IS NULL OR d.endp
             AND (p.xid, p.seq, p.event) < (d.xid, d.seq, d.event)
     )
 """
-
-
-async def take_turn(session: WriteSession) -> bool:
-    """Return whether this transaction is the one that dispatches now; any other leaves the work to it."""
-    return bool((await session.execute(text(_TURN))).scalar_one())
 
 
 async def hold_endpoints(session: WriteSession) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import delete, func, insert, or_, select, text, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from app.db.session import ReadSession, WriteSession, as_columns, record_of
 from app.events.outbox import EventType
@@ -70,7 +70,7 @@ async def remove_endpoint(session: WriteSession, identifier: UUID) -> None:
 
 async def count_endpoints(session: WriteSession) -> int:
     """Return how many endpoints there are; other counting transactions wait until this one ends."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau webhook endpoints'))"))
+    await session.await_turn("webhook endpoints")
     return int((await session.execute(select(func.count()).select_from(webhook_endpoint))).scalar_one())
 
 

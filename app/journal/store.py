@@ -261,7 +261,7 @@ async def begin_epoch(session: WriteSession, begun: NewEpoch, *, known_epoch: in
 
     An epoch that the database has lost had notes, which the database would lack again under the same number.
     """
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau epoch'))"))
+    await session.await_turn("epoch")
     number = max(await load_epoch(session), known_epoch) + 1
     await session.execute(
         insert(deployment_epoch).values(

@@ -230,8 +230,7 @@ async def remove_ended_links(session: WriteSession, *, at: datetime, answered_be
     A link stays if a form was recorded through it at `answered_before` or later. Only one transaction at a time removes
     links: a second one that runs meanwhile removes none.
     """
-    turn = select(func.pg_try_advisory_xact_lock(func.hashtext("sceau ended links")))
-    if not (await session.execute(turn)).scalar_one():
+    if not await session.take_turn("ended links"):
         return 0
     open_consent = exists().where(
         consent.c.subject_ref == consent_link.c.subject_ref,

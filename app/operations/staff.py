@@ -43,7 +43,6 @@ from app.staff import (
     add_notice,
     destroy_name,
     hold_member,
-    hold_notices,
     keep_name,
     latest_of_each,
     load_acknowledgements,
@@ -73,7 +72,7 @@ async def publish_staff_notice(session: WriteSession, by: UUID, texts: Mapping[s
     for language, lacks in lacking(texts).items():
         message = f"The text leaves out: {', '.join(lacks)}."
         raise IncompleteNoticeError(message, field=f"{language}.body")
-    await hold_notices(session)
+    await session.await_turn("staff notice")
     before = await load_notice(session)
     notice = Notice(before.number + 1 if before is not None else 1, await session.now(), texts)
     await add_notice(session, notice.number, texts, at=notice.published_at, by=by)

@@ -124,11 +124,6 @@ proof_anchor = Table(
 )
 
 
-_APPENDING: Final = "sceau proof append"
-BATCHING: Final = "sceau proof hours"
-"""The name of the turn to merge and state hours of decisions."""
-
-
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What waits to be entered. `number` orders the queue."""
@@ -156,17 +151,6 @@ class StoredCheckpoint:
     size: int
     signed_at: datetime
     note: str
-
-
-async def take_turn(session: WriteSession, what: str = _APPENDING) -> bool:
-    """Return whether this transaction may append (or do what `what` names): one at a time may."""
-    turn = select(func.pg_try_advisory_xact_lock(func.hashtext(what)))
-    return bool((await session.execute(turn)).scalar_one())
-
-
-async def await_turn(session: WriteSession) -> None:
-    """Wait until this transaction may append."""
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(_APPENDING))))
 
 
 async def waiting(session: ReadSession, most: int, behind: int = 0) -> list[Waiting]:

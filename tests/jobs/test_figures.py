@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.audit.figures import Figure, JobRun, keep_figure, load_figure, one_at_a_time
+from app.audit.figures import Figure, JobRun, keep_figure, load_figure
 from app.core.period import PeriodPolicy
 from app.jobs.tasks import CONSENTS, is_time
 from app.operations.consents.projections import CONSENTS as FIGURE
@@ -72,7 +72,7 @@ def test_one_counts_at_a_time(told):
 
     async def story(work):
         async with work.database.write() as first, work.database.write() as second:
-            assert await one_at_a_time(first, FIGURE)
+            assert await first.take_turn(f"figure {FIGURE}")
             return await count_consents(second, PeriodPolicy())
 
     assert told(story) is None

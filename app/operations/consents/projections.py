@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from app.audit.figures import Figure, keep_figure, one_at_a_time
+from app.audit.figures import Figure, keep_figure
 from app.audit.trail import ActKind, record_act
 from app.core.article import PARIS
 from app.core.consent import ConsentEvent, EventKind, State
@@ -32,7 +32,7 @@ async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | N
     (`Database.write(at_once=True)`). The core computes the states (`app.core.fold`), once for each group of consents
     that stand and lapse together.
     """
-    if not await one_at_a_time(session, CONSENTS):
+    if not await session.take_turn(f"figure {CONSENTS}"):
         return None
     now = await session.now()
     counted: Counter[tuple[str, str, str]] = Counter()

@@ -200,8 +200,8 @@ async def append_entries(
 
     """
     if waits:
-        await store.await_turn(session)
-    elif not await store.take_turn(session):
+        await session.await_turn("proof append")
+    elif not await session.take_turn("proof append"):
         return Appended(0, None, is_all=True)
     keys = await log_keys(session, deployment, plan.origin)
     if plan.settings is not None:

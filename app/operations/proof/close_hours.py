@@ -30,6 +30,7 @@ KIND: Final = "decision_hour"
 _SETTLED: Final = timedelta(minutes=2)
 """How long to wait: log rows are written a fifth of a second late, or once the database is back."""
 _AT_ONCE: Final = 50
+_TURN: Final = "proof hours"
 _MOST_ROWS: Final = 200_000
 """The most rows in one merged segment, and so in a transaction: seconds, and memory (see docs/decision-log.md)."""
 
@@ -39,7 +40,7 @@ async def close_next(session: WriteSession) -> bool:
 
     An hour that is too large for one piece is stated piece by piece; its last statement ends where the hour ends.
     """
-    if not await store.take_turn(session, store.BATCHING):
+    if not await session.take_turn(_TURN):
         return False
     # The database's own clock, as the log has it, even where a test sets another one.
     settled = hour_begun(await session.instant() - _SETTLED)
@@ -75,7 +76,7 @@ async def compact(session: WriteSession) -> bool:
 
     The merged segment still waits to be merged and stated with the rest of its hour.
     """
-    if not await store.take_turn(session, store.BATCHING):
+    if not await session.take_turn(_TURN):
         return False
     settled = await session.instant() - _SETTLED
     if await count_small(session, hour_begun(settled), settled, _SMALL) < _MANY:

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.db.session import WriteSession, uuid7
-from app.keyring import KeyRing, WrappedKey, add_key, hold_keys, keys_in_force, new_private_key, retire_keys
+from app.keyring import KeyRing, WrappedKey, add_key, keys_in_force, new_private_key, retire_keys
 from app.operations.service.deployment import Deployment
 
 
 async def ensure_key(session: WriteSession, deployment: Deployment, ring: KeyRing) -> None:
     """Make the first key of a ring if there is none."""
-    await hold_keys(session, ring)
+    await session.await_turn(f"{ring.purpose}s")
     now = await session.instant()
     if not await keys_in_force(session, ring, now):
         await _add(session, deployment, ring, now)
@@ -30,7 +30,7 @@ async def rotate_key(
 
     `by` None stands for an operator's command.
     """
-    await hold_keys(session, ring)
+    await session.await_turn(f"{ring.purpose}s")
     now = await session.instant()
     await retire_keys(session, ring, now if at_once else now + overlap, all_of_them=at_once)
     made = await _add(session, deployment, ring, now)

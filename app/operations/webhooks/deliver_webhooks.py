@@ -32,7 +32,6 @@ from app.events.deliveries import (
     hold_endpoint,
     hold_endpoints,
     log_attempt,
-    take_turn,
     trim_outbox,
     try_again,
 )
@@ -306,7 +305,7 @@ async def dispatch_events(database: Database, *, batch: int = _BATCH) -> int:
 
 
 async def _dispatch_batch(session: WriteSession, batch: int) -> int:
-    if not await take_turn(session):
+    if not await session.take_turn("dispatch"):
         return 0
     after = await load_progress(session, DISPATCHED)
     page = await read_page(session, after, limit=batch)
