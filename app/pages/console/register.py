@@ -1,5 +1,6 @@
 """The register: the list, one processing with its versions, and every act on the register except proposing."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -57,13 +58,13 @@ _SIDE_BY_SIDE: Final = 3
 """How many versions stand side by side at most: people no longer read more columns."""
 
 
-async def in_force_by_processing(session: ReadSession) -> tuple[Mapping[str, int], datetime | None]:
+async def in_force_by_processing(session: ReadSession) -> tuple[Counter[str], datetime | None]:
     """How many consents were in force when they were last counted, and when that was."""
     figure = await load_figure(session, CONSENTS)
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for count in figure.numbers if figure is not None else ():
         if count["state"] == State.IN_FORCE:
-            counts[count["processing"]] = counts.get(count["processing"], 0) + count["number"]
+            counts[count["processing"]] += count["number"]
     return counts, figure.counted_at if figure is not None else None
 
 
@@ -95,7 +96,7 @@ async def _list(desk: Desk, _about: str, failed: FilledForm | None) -> Response:
     return desk.page("console/register.html", Room.REGISTER, context, failed)
 
 
-def _row(entry: Registered, now: datetime, desk: Desk, counts: Mapping[str, int] | None) -> list[Cell]:
+def _row(entry: Registered, now: datetime, desk: Desk, counts: Counter[str] | None) -> list[Cell]:
     record, facts, t = entry.record, entry.record.facts, desk.t
     current = facts.version_at(now) or facts.versions[0]
     version = record.version(current.number)
@@ -106,7 +107,6 @@ def _row(entry: Registered, now: datetime, desk: Desk, counts: Mapping[str, int]
         to_come = f"{t['version_waits']} {entry.waiting.version.facts.number}"
     elif coming is not None and coming.effective_from is not None:
         to_come = f"{t['version_to_come']} {coming.number}, {day(coming.effective_from, desk.language)}"
-    number = counts.get(record.id, 0) if counts is not None else None
     return [
         Cell(desk.named(version.name if version else {}) or record.id, record.id, href=address_of(desk, record.id)),
         Cell(PURPOSE_WORDS[record.purpose][desk.language], _controllers(entry, version, desk)),
@@ -117,7 +117,7 @@ def _row(entry: Registered, now: datetime, desk: Desk, counts: Mapping[str, int]
             "" if status is Status.ACTIVE and not warned else "warn-text",
         ),
         Cell(str(current.number), to_come),
-        Cell(desk.number(number) if facts.rests_on_consent and number is not None else "—"),
+        Cell(desk.number(counts[record.id]) if facts.rests_on_consent and counts is not None else "—"),
     ]
 
 
@@ -205,12 +205,12 @@ async def _processing(desk: Desk, about: str, failed: FilledForm | None) -> Resp
         by |= {each.ruling.by for each in entry.proposals if each.ruling}
         names = await _names(session, by)
     shown = version_shown(entry.record, now)
-    waiting, number = entry.waiting, counts.get(identifier, 0) if counted is not None else None
+    waiting = entry.waiting
     affected = affected_in_words(desk, identifier, counts, counted)
     context = {
         "title": desk.named(shown.name) or identifier,
         "identifier": identifier,
-        "facts": _facts(entry, shown, now, desk, number, counted),
+        "facts": _facts(entry, shown, now, desk, counts[identifier], counted),
         "warnings": _warnings(entry, shown, now, desk),
         "waiting": await _waiting(waiting, entry, controllers, desk, names, affected, failed) if waiting else None,
         "versions": _versions(entry, proposals, names, desk),
@@ -249,7 +249,7 @@ def _acts(entry: Registered, now: datetime) -> list[ConsoleAct]:
 
 
 def _facts(  # noqa: PLR0917 - what the page shows of a processing
-    entry: Registered, shown: VersionRecord, now: datetime, desk: Desk, number: int | None, counted: datetime | None
+    entry: Registered, shown: VersionRecord, now: datetime, desk: Desk, number: int, counted: datetime | None
 ) -> list[tuple[str, str]]:
     record, t, language = entry.record, desk.t, desk.language
     paragraph = _paragraph(entry, desk)
@@ -262,7 +262,7 @@ def _facts(  # noqa: PLR0917 - what the page shows of a processing
         (t["version"], str(shown.facts.number)),
         (t["registered"], moment(record.registered_at, language)),
     ]
-    if record.facts.rests_on_consent and number is not None and counted is not None:
+    if record.facts.rests_on_consent and counted is not None:
         rows.append((t["in_force"], f"{desk.number(number)}, {t['as_of'].lower()} {moment(counted, language)}"))
     elif record.facts.rests_on_consent:
         rows.append((t["in_force"], t["not_counted"]))
@@ -302,12 +302,11 @@ async def _waiting(  # noqa: PLR0917 - a proposal, and all that the page shows o
     }
 
 
-def affected_in_words(desk: Desk, processing: str, counts: Mapping[str, int], counted: datetime | None) -> str:
+def affected_in_words(desk: Desk, processing: str, counts: Counter[str], counted: datetime | None) -> str:
     """How many consents a material version ends, by the last count; without one, that they were not counted yet."""
     if counted is None:
         return desk.t["affects_uncounted"]
-    number = desk.number(counts.get(processing, 0))
-    return desk.t["affects"].format(number=number, counted=moment(counted, desk.language))
+    return desk.t["affects"].format(number=desk.number(counts[processing]), counted=moment(counted, desk.language))
 
 
 def in_words(
