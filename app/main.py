@@ -70,7 +70,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     app.state.error_page = error_page
     app.state.receipt_document = receipt_document
     app.state.decisions = decisions_of(services)
-    app.state.recording_groups = groups_of(services)
+    app.state.recording_groups = RecordingGroups(services.writer, services.deployment)
     watch_replica(services)
     watch_issuers(services)
     watch_refusals(services)
@@ -104,11 +104,6 @@ def _telemetry(traces: "Traces | None") -> TelemetryConfig:
     return {
         **off, "tracing": True, "tracer_provider": traces.provider, "operation_spans": False, "auto_configure": False
     }  # fmt: skip
-
-
-def groups_of(services: Services) -> RecordingGroups:
-    """Make the groups that record decisions together."""
-    return RecordingGroups(services.writer, services.deployment)
 
 
 def _included(*routers: APIRouter) -> list[BaseRoute]:

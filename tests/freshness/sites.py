@@ -12,7 +12,8 @@ from fastapi import FastAPI
 
 import app.wiring.running
 import app.wiring.services
-from app.main import create_app, groups_of
+from app.api.consents.groups import RecordingGroups
+from app.main import create_app
 from app.snapshot.feed import Pace
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
@@ -48,7 +49,7 @@ class Site:
         services = services_of(settings)
         self.services = self.app.state.services = services
         self.app.state.decisions = decisions_of(self.services)
-        self.app.state.recording_groups = groups_of(self.services)
+        self.app.state.recording_groups = RecordingGroups(services.writer, services.deployment)
         assert self.services.memory is not None
         self.replica = self.services.memory.replica
         self.feed = self.replica.feed
