@@ -84,22 +84,19 @@ def deployment_here() -> "Deployment":
     return deployment_of(settings_here())
 
 
-def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
-    """Do some work on the database of a command, and return its result."""
+def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]], *, is_long: bool = False) -> _Result:
+    """Do some work on the database of a command, and return its result; `is_long`: see `run`."""
     from app.telemetry.spans import EntryPoint, Origin, arriving
 
     with deployment(data), arriving(Origin(EntryPoint.COMMAND)):
-        return run(settings_here(), work)
-
-
-def at_length(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
-    """Like `connected`, but on one connection and without a deadline: to read years of events takes long."""
-    with deployment(data):
-        return run(settings_here(), work, is_long=True)
+        return run(settings_here(), work, is_long=is_long)
 
 
 def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]], *, is_long: bool = False) -> _Result:
-    """Do some work on the database that the settings name, and return its result; `is_long`: as `at_length` does."""
+    """Do some work on the database that the settings name, and return its result.
+
+    `is_long`: on one connection and without a deadline, since to read years of events takes long.
+    """
     from app.db.database import Database, PoolLimits
     from app.db.refusals import refusals_told
     from app.settings.required import required

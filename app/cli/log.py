@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.connecting import DataOption, at_length
+from app.cli.connecting import DataOption, connected
 from app.cli.output import Since, Until, refuse_reversed, utc, written_whole
 from app.cli.progress import progress
 from app.cli.remote import watch
@@ -54,7 +54,7 @@ def export(
                         bar.tell(period.share_after(batch[-1].at), f"{number:,} decisions")
         return number
 
-    number = at_length(data, write)
+    number = connected(data, write, is_long=True)
     typer.echo(f"{number} decisions exported.", err=True)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from app.cli.connecting import DataOption, at_length, connected, deployment_here, settings_here
+from app.cli.connecting import DataOption, connected, deployment_here, settings_here
 from app.cli.output import (
     JsonOption,
     MaybeSince,
@@ -61,7 +61,7 @@ def proof_replay(
                 decided = await replay_decisions(session, vault, utc(since), utc(until), bar.tell)
             return decided, await compare_hours(session, utc(since), utc(until))
 
-    report, hours = at_length(data, replay)
+    report, hours = connected(data, replay, is_long=True)
     _say_of_hours(hours)
     _say(report)
     if differences is not None:
@@ -176,7 +176,7 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
             raise typer.Exit(_WRONG)
         return bundle
 
-    bundle = at_length(data, write)
+    bundle = connected(data, write, is_long=True)
     signed = f"{bundle.checkpoint.signed_at:%Y-%m-%d %H:%M:%S} UTC"
     counted = "1 entry" if bundle.entries == 1 else f"{bundle.entries} entries"
     typer.echo(f"{counted} bundled, up to the checkpoint that was signed at {signed}.", err=True)

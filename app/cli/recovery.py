@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.cli.connecting import DataOption, at_length, deployment, deployment_here, heard_by_all, settings_here
+from app.cli.connecting import DataOption, connected, deployment, deployment_here, heard_by_all, settings_here
 from app.cli.output import JsonOption, echo_json, fail
 from app.cli.progress import progress
 from app.cli.transfer import export, restore
@@ -75,7 +75,7 @@ def restore_check(
                     bar.tell(noted / total, f"{noted:,} notes compared")
         return replace(diff, missing=missing), noted
 
-    diff, noted = at_length(data, check)
+    diff, noted = connected(data, check, is_long=True)
     if as_json:
         echo_json(
             {"epoch": diff.epoch, "known_epoch": diff.known_epoch, "notes": noted, "missing": diff.missing}
@@ -132,7 +132,7 @@ def replay_journal(
         untold = len(unread)
         return counts
 
-    counts = at_length(data, replay)
+    counts = connected(data, replay, is_long=True)
     for outcome, number in counts.items():
         typer.echo(f"{number} {outcome.value}")
     if counts[ReplayOutcome.NOBODY] or counts[ReplayOutcome.PARTLY]:
@@ -184,7 +184,6 @@ def _accept(data: Path | None, begun: "NewEpoch", known_epoch: int) -> None:
     from app.core.register import RegisterApproval
     from app.journal.files import JournalError
     from app.operations.service.check_deployment import accept_restore, check_approval
-    from app.telemetry.spans import EntryPoint, Origin, arriving
     from app.wiring.parts import journal_of
 
     async def accept(database: "Database") -> int:
@@ -198,8 +197,7 @@ def _accept(data: Path | None, begun: "NewEpoch", known_epoch: int) -> None:
         await journal.begin(number)
         return number
 
-    with arriving(Origin(EntryPoint.COMMAND)):
-        number = at_length(data, accept)
+    number = connected(data, accept, is_long=True)
     typer.echo(f"Epoch {number} has begun: the service answers from this database again.")
 
 

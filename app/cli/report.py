@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.connecting import DataOption, at_length, settings_here
+from app.cli.connecting import DataOption, connected, settings_here
 from app.cli.output import written_whole
 from app.words import Language
 
@@ -55,7 +55,7 @@ def report(
             wanted = first - timedelta(days=1) if month is None else month.date()
             return await read_report(session, periods_of(settings_here()), wanted)
 
-    period_report, staff = at_length(data, read)
+    period_report, staff = connected(data, read, is_long=True)
     with written_whole(output) as sink:
         if form is ReportFormat.HTML:
             sink.write(report_document(period_report, staff, language))

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.cli.connecting import DataOption, at_length, deployment, deployment_here, run, settings_here
+from app.cli.connecting import DataOption, connected, deployment, deployment_here, settings_here
 from app.cli.output import open_to_read, refuse_unreadable, written_whole
 from app.cli.progress import progress
 from app.cli.proofs import append_now, keys_given
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from app.db.session import WriteSession
     from app.operations.proof.exports import ExportEnd
     from app.proof.verifier.notes import VerifierKey
-    from app.settings import Settings
 
 _EVERY: Final = 5_000
 _LONGEST_LINE: Final = 1 << 26
@@ -48,7 +47,7 @@ def export(
 
     with deployment(data), written_whole(file) as sink:
         append_now(None)
-        rows = at_length(None, write)
+        rows = connected(None, write, is_long=True)
     typer.echo(f"{rows} rows exported.", err=True)
 
 
@@ -65,13 +64,10 @@ def restore(
     With SCEAU_REGISTER_APPROVAL=two the service answers nothing that needs consent from it until two persons have
     accepted the restore: one sends POST /v1/proposals, another approves it (POST /v1/rulings).
     """
-    from app.telemetry.spans import EntryPoint, Origin, arriving
-
     refuse_unreadable(file)
     trusted = keys_given(key)
-    with deployment(data, make=True), arriving(Origin(EntryPoint.COMMAND)):
-        settings = settings_here()
-        rows = run(settings, lambda database: _restore(database, file, trusted, settings), is_long=True)
+    with deployment(data, make=True):
+        rows = connected(None, lambda database: _restore(database, file, trusted), is_long=True)
     typer.echo(f"{rows} rows restored.", err=True)
 
 
@@ -90,7 +86,7 @@ async def _write(lines: AsyncIterator[str], sink: IO[str]) -> tuple[int, str]:
     return rows, digest.hexdigest()
 
 
-async def _restore(database: "Database", file: Path, trusted: "list[VerifierKey]", settings: "Settings") -> int:
+async def _restore(database: "Database", file: Path, trusted: "list[VerifierKey]") -> int:
     from app.core.register import RegisterApproval
     from app.db.transfer import RestoreRefusedError
     from app.journal.store import load_epoch, mark
@@ -100,6 +96,7 @@ async def _restore(database: "Database", file: Path, trusted: "list[VerifierKey]
     from app.settings.required import register_approval
     from app.wiring.parts import deployment_of
 
+    settings = settings_here()
     ours = deployment_of(settings)
     async with database.write() as session:
         end = await _put_all(file, session)
