@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 PREFIX: Final = "SCEAU_"
-ELSEWHERE: Final = frozenset({"KEY", "KEY_FILE", "TEST_DATABASE_URL", "URL"})
+ELSEWHERE: Final = frozenset({"SCEAU_KEY", "SCEAU_KEY_FILE", "SCEAU_TEST_DATABASE_URL", "SCEAU_URL"})
 """Names under the prefix that are not the service's, but of commands that talk to a service, and of its tests."""
 
 
@@ -40,39 +40,38 @@ def read_variables(environment: Mapping[str, str], names: frozenset[str]) -> tup
     """Return the values of variables, and those in the files that SCEAU_…_FILE variables name; an empty one is not set.
 
     Also a line for each variable under the prefix that is no setting, that names a file beside the setting itself, or
-    whose file cannot be read.
+    whose file cannot be read. Settings are in capitals: so each has one variable, and one for its file.
     """
+    settings = {PREFIX + name.upper(): name for name in names}
     values: dict[str, Any] = {}
     errors: list[str] = []
     for variable, value in environment.items():
-        name = variable.upper().removeprefix(PREFIX)
-        if name == variable.upper() or name in ELSEWHERE or not value:
+        if not variable.upper().startswith(PREFIX) or variable in ELSEWHERE or not value:
             continue
         try:
-            setting, text = (name, value) if name.lower() in names else _read(variable, value, environment, names)
+            name, text = (settings[variable], value) if variable in settings else _read(variable, environment, settings)
         except SettingsError as error:
             errors.append(str(error))
             continue
         if text:
-            values[setting.lower()] = text
+            values[name] = text
     return values, errors
 
 
-def _read(variable: str, value: str, environment: Mapping[str, str], names: frozenset[str]) -> tuple[str, str]:
+def _read(variable: str, environment: Mapping[str, str], settings: Mapping[str, str]) -> tuple[str, str]:
     """Return the setting that a variable's file is for, and what the file holds.
 
     Raises:
         SettingsError: it is for no setting, its setting is named as well, or the file cannot be read.
 
     """
-    name = variable.upper().removeprefix(PREFIX)
-    base = name.removesuffix("_FILE")
-    if base == name or base.lower() not in names:
+    base = variable.removesuffix("_FILE")
+    if base == variable or base not in settings:
         raise SettingsError(f"{variable} is no setting of this version: see .env.example")
-    if environment.get(PREFIX + base):
-        raise SettingsError(f"{variable} and {PREFIX}{base} are both set: keep one")
+    if environment.get(base):
+        raise SettingsError(f"{variable} and {base} are both set: keep one")
     try:
-        return base, Path(value).read_text(encoding="utf-8").strip()
+        return settings[base], Path(environment[variable]).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         detail = f"the file that it names cannot be read ({why}): give the path of one that this user may read"

@@ -80,6 +80,7 @@ REFUSED = {
     "a short master key": ({"MASTER_KEY": "1:" + "22" * 16}, "SCEAU_MASTER_KEY", "openssl rand"),
     "a short bootstrap key": ({"BOOTSTRAP_KEY": "short"}, "SCEAU_BOOTSTRAP_KEY", "32 characters"),
     "no file": ({"MASTER_KEY": None, "MASTER_KEY_FILE": "/nowhere"}, "SCEAU_MASTER_KEY_FILE", "path"),
+    "small letters": ({"Lease": "PT1S"}, "SCEAU_Lease", ".env.example"),
     "a key twice": ({"MASTER_KEY_FILE": "/dev/null"}, "SCEAU_MASTER_KEY_FILE", "keep one"),
     "another kind of database": ({"DATABASE_URL": "mysql://x@y/z"}, "SCEAU_DATABASE_URL", "postgresql://"),
     "a public address with a query": ({"PUBLIC_URL": "https://x.example/?a=1"}, "SCEAU_PUBLIC_URL", "no query"),
