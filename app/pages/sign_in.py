@@ -22,11 +22,21 @@ from starlette.responses import RedirectResponse
 
 from app.api.http.peers import peer_of
 from app.api.http.security import credential_of, open_to_all
-from app.api.http.services import Services, services_of
+from app.api.http.services import (
+    CodeFlowDep,
+    DatabaseDep,
+    PseudonymsDep,
+    PublicUrlDep,
+    Services,
+    ServicesDep,
+    SourceDep,
+    services_of,
+)
 from app.auth.callers import Authenticated, Credential, UnauthorizedError
 from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import FormNotOursError
 from app.db.database import Database
+from app.ledger.identifiers import Pseudonyms
 from app.operations.service import page_sessions
 from app.operations.service.page_sessions import SignInForm, SignInRefused
 from app.pages.rendering import LONGEST_FORM, from_this_site, read_form, render, root_of
@@ -41,6 +51,8 @@ class PageCookies:
     """Reads the cookies of a request, and sets those of an answer: HttpOnly, SameSite=Strict, Secure over TLS."""
 
     request: Request
+    pseudonyms: Pseudonyms
+    public_url: str
 
     def read(self, name: str, *, longest: int = _LONGEST) -> str:
         """The value of a cookie; "" when it is missing, or cannot be one that this service made."""
@@ -58,11 +70,11 @@ class PageCookies:
 
     def proof(self, token: str) -> str:
         """A keyed hash of a token: it shows that this service made the form, and does not disclose the token."""
-        return services_of(self.request).deployment.pseudonyms.opaque("page form", token).hex()
+        return self.pseudonyms.opaque("page form", token).hex()
 
     @property
     def _secure(self) -> bool:
-        return services_of(self.request).public_url.startswith("https:")
+        return self.public_url.startswith("https:")
 
     def _full(self, name: str) -> str:
         """The name with the prefix that binds a cookie to this host and to TLS (RFC 6265bis, 4.1.3), over TLS."""
@@ -104,23 +116,10 @@ class Visit:
     """One request to a page with a sign-in, or to its forms."""
 
     request: Request
+    database: Database
+    cookies: PageCookies
     language: Language
     entrance: Entrance
-
-    @property
-    def services(self) -> Services:
-        """The services of the application."""
-        return services_of(self.request)
-
-    @property
-    def database(self) -> Database:
-        """The database, through the pool of pages and lists."""
-        return self.services.reading
-
-    @property
-    def cookies(self) -> PageCookies:
-        """The cookies of this browser."""
-        return PageCookies(self.request)
 
     @property
     def token(self) -> str:
@@ -136,7 +135,7 @@ class Visit:
         """The caller whose session this is, while their key is in force and they may sign in to this page."""
         if not self.token:
             return None
-        check = self.services.token_check
+        check = services_of(self.request).token_check
         authenticated = await page_sessions.signed_in(self.database, check, self.entrance.sign_in_form, self.token)
         if authenticated is not None:
             self.request.state.caller = str(authenticated.caller.id)
@@ -176,16 +175,16 @@ class Visit:
         }
         return render(self.request, "sign_in.html", self.language, self.entrance.catalogue, context, status)
 
-    async def sign_in(self) -> Response:
+    async def sign_in(self, services: Services) -> Response:
         """Begin a session, and send the browser to the page; or show the form again, and why."""
-        sent, services = await self.own_form({"key"}, _FORM), self.services
+        sent = await self.own_form({"key"}, _FORM)
         peer, now = peer_of(self.request.scope, services.proxies), time.monotonic()
         if services.sign_ins.standing(peer, now).wait:
             log.warning("too many keys tried at the sign-in")
             return self.form("too_many", 429)
         signed_in: str = SignInRefused.WRONG_KEY
         with suppress(UnauthorizedError):
-            signed_in = await self.begin(await credential_of(services, sent["key"].strip()))
+            signed_in = await self.begin(services, await credential_of(services, sent["key"].strip()))
         if isinstance(signed_in, SignInRefused):
             if signed_in is SignInRefused.WRONG_KEY:
                 services.sign_ins.take(peer, now)
@@ -195,10 +194,10 @@ class Visit:
         self.cookies.drop(answer, _FORM)
         return answer
 
-    async def begin(self, presented: Credential) -> str:
+    async def begin(self, services: Services, presented: Credential) -> str:
         """Begin a session that replaces the browser's present one; return its token, or why there is none."""
         async with self.database.write() as session:
-            signed_in = await page_sessions.sign_in(session, self.entrance.sign_in_form, presented, self.services.uses)
+            signed_in = await page_sessions.sign_in(session, self.entrance.sign_in_form, presented, services.uses)
             if not isinstance(signed_in, SignInRefused):
                 await page_sessions.sign_out(session, self.token)
         return signed_in
@@ -213,7 +212,7 @@ class Visit:
         """End the session, in the browser and in the database."""
         await self.own_form(set())
         await self.end()
-        leaves = self.entrance.accounts and self.services.code_flow is not None
+        leaves = self.entrance.accounts and services_of(self.request).code_flow is not None
         answer = self.to(self.entrance.form, out="1") if leaves else self.to_the_form()
         self.cookies.drop(answer, SESSION)
         return answer
@@ -245,25 +244,30 @@ def add_sign_in(router: APIRouter, entrance: Entrance) -> Callable[..., Awaitabl
 
     """
 
-    async def visit(request: Request, language: LanguageDep) -> Visit:
-        return Visit(request, language, entrance)
+    async def visit(
+        request: Request,
+        language: LanguageDep,
+        database: DatabaseDep,
+        pseudonyms: PseudonymsDep,
+        public_url: PublicUrlDep,
+    ) -> Visit:
+        return Visit(request, database, PageCookies(request, pseudonyms, public_url), language, entrance)
 
     @router.get(entrance.form)
     @open_to_all
-    async def ask(here: Annotated[Visit, Depends(visit)]) -> Response:
-        flow = here.services.code_flow
+    async def ask(here: Annotated[Visit, Depends(visit)], flow: CodeFlowDep, source: SourceDep) -> Response:
         if flow is None or not entrance.accounts:
             return here.form()
         left = "out" in here.request.query_params
-        back_to = f"{here.services.source}{entrance.form}"
+        back_to = f"{source}{entrance.form}"
         return here.by_account(signed_out=await flow.end_address(back_to) if left else None)
 
     @router.post(entrance.form)
     @open_to_all
-    async def sign_in(here: Annotated[Visit, Depends(visit)]) -> Response:
-        if entrance.accounts and here.services.code_flow is not None:
+    async def sign_in(here: Annotated[Visit, Depends(visit)], services: ServicesDep) -> Response:
+        if entrance.accounts and services.code_flow is not None:
             raise HTTPException(403)
-        return await here.sign_in()
+        return await here.sign_in(services)
 
     @router.post(entrance.sign_out)
     @open_to_all

@@ -1,7 +1,7 @@
 """What routes take: the parts that `app.main` made once, and the write that is answered once for each Idempotency-Key.
 
 A route names the parts that it uses in its signature (`database: DatabaseDep`). `Services` as a whole is for what
-serves every route: limits, the search for the caller, metrics; and for pages behind a sign-in.
+serves every route: limits, the search for the caller, metrics.
 """
 
 from asyncio import Event
@@ -162,6 +162,8 @@ PseudonymsDep = Annotated[Pseudonyms, _part(lambda services: services.deployment
 DecisionTokensDep = Annotated[DecisionTokens, _part(lambda services: services.tokens)]
 TokenCheckDep = Annotated["TokenCheck | None", _part(lambda services: services.token_check)]
 """None where no access tokens are taken."""
+CodeFlowDep = Annotated["CodeFlow | None", _part(lambda services: services.code_flow)]
+"""None where nobody signs in to the console with an account."""
 RateLimitsDep = Annotated[RateLimits, _part(lambda services: services.limits)]
 MetricsDep = Annotated[Metrics, _part(lambda services: services.metrics)]
 MetricsAccessDep = Annotated[MetricsAccess, _part(lambda services: services.metrics_access)]
@@ -170,6 +172,7 @@ WebhookPolicyDep = Annotated[AddressPolicy, _part(lambda services: services.webh
 JournalDep = Annotated[Journal, _part(lambda services: services.journal)]
 StoppingDep = Annotated[Event, _part(lambda services: services.stopping)]
 """Set once this process is about to end."""
+PublicUrlDep = Annotated[str, _part(lambda services: services.public_url)]
 ReturnOriginsDep = Annotated[frozenset[str], _part(lambda services: services.return_origins)]
 """Origins that the consent page may offer to go back to."""
 SourceDep = Annotated[str, _part(lambda services: services.source)]

@@ -15,13 +15,14 @@ from starlette.responses import RedirectResponse
 
 from app.api.http.peers import peer_of
 from app.api.http.security import open_to_all
+from app.api.http.services import Services, ServicesDep
 from app.auth.callers import Credential, key_digest
 from app.auth.issuer_trust import IssuerUnavailableError, SignInAttempt, SignInFailedError
 from app.auth.sessions import CALLBACK
 from app.operations.service.page_sessions import SignInForm, SignInRefused
 from app.pages.console.frame import CONSOLE, VisitDep, router
 from app.pages.rendering import render
-from app.pages.sign_in import SESSION, Visit
+from app.pages.sign_in import SESSION
 
 if TYPE_CHECKING:
     from app.auth.code_flow import CodeFlow
@@ -32,28 +33,28 @@ _ASKED: Final = ("code", "state", "iss", "error")
 log = structlog.get_logger("sceau.pages")
 
 
-def _flow_of(visit: Visit) -> "CodeFlow":
+def _flow_of(services: Services) -> "CodeFlow":
     """The issuer's flow.
 
     Raises:
         HTTPException: 404, because this console is opened with keys.
 
     """
-    if visit.services.code_flow is None:
+    if services.code_flow is None:
         raise HTTPException(404)
-    return visit.services.code_flow
+    return services.code_flow
 
 
 @router.get(f"{SignInForm.CONSOLE.value}/account")
 @open_to_all
-async def to_the_issuer(visit: VisitDep) -> Response:
+async def to_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
     """Send the browser to the issuer, with a cookie that ties the answer to this browser.
 
     A session of this browser ends here: its cookie is not sent on the way back, so there would be two sessions.
     """
-    flow, cookie = _flow_of(visit), secrets.token_urlsafe(_TOKEN_BYTES)
+    flow, cookie = _flow_of(services), secrets.token_urlsafe(_TOKEN_BYTES)
     try:
-        address = await flow.address(SignInAttempt.of(cookie, visit.services.deployment.pseudonyms.opaque))
+        address = await flow.address(SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque))
     except IssuerUnavailableError:
         return visit.by_account("issuer_away", 503)
     await visit.end()
@@ -64,10 +65,9 @@ async def to_the_issuer(visit: VisitDep) -> Response:
 
 @router.get(CALLBACK)
 @open_to_all
-async def from_the_issuer(visit: VisitDep) -> Response:
+async def from_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
     """Begin a session for the account that the issuer names."""
-    flow, services = _flow_of(visit), visit.services
-    peer, now = peer_of(visit.request.scope, services.proxies), time.monotonic()
+    flow, peer, now = _flow_of(services), peer_of(visit.request.scope, services.proxies), time.monotonic()
     query = {name: visit.request.query_params.get(name, "") for name in _ASKED if name in visit.request.query_params}
     cookie = visit.cookies.read(_FLOW)
     attempt = SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque) if cookie else None
@@ -84,7 +84,7 @@ async def from_the_issuer(visit: VisitDep) -> Response:
         return visit.by_account("flow_failed", 403)
     except IssuerUnavailableError:
         return visit.by_account("issuer_away", 503)
-    signed_in = await visit.begin(Credential(key_digest(secrets.token_urlsafe()), token))
+    signed_in = await visit.begin(services, Credential(key_digest(secrets.token_urlsafe()), token))
     if isinstance(signed_in, SignInRefused):
         services.sign_ins.take(peer, now)
         return visit.by_account("unknown_account", 403)

@@ -14,7 +14,7 @@ from fastapi import Depends, Request, Response
 
 from app.api.http.problems import status_of
 from app.api.http.security import charge
-from app.api.http.services import Services
+from app.api.http.services import Services, ServicesDep
 from app.auth.callers import Authenticated, Caller, Counted, Scope
 from app.core.errors import DomainError, NotFoundError
 from app.operations.service.page_sessions import SignInForm
@@ -80,11 +80,7 @@ class Desk:
 
     visit: Visit
     who: Authenticated
-
-    @property
-    def services(self) -> Services:
-        """The services of the application."""
-        return self.visit.services
+    services: Services
 
     @property
     def caller(self) -> Caller:
@@ -207,7 +203,7 @@ _visit: Final = add_sign_in(router, _ENTRANCE)
 VisitDep = Annotated[Visit, Depends(_visit)]
 
 
-async def desk(visit: VisitDep) -> Desk:
+async def desk(visit: VisitDep, services: ServicesDep) -> Desk:
     """The desk of the signed-in caller.
 
     Raises:
@@ -217,7 +213,7 @@ async def desk(visit: VisitDep) -> Desk:
     who = await visit.signed_in()
     if who is None:
         raise ElsewhereError(visit.to_the_form())
-    return Desk(visit, who)
+    return Desk(visit, who, services)
 
 
 DeskDep = Annotated[Desk, Depends(desk)]
