@@ -80,15 +80,15 @@ class Sceau(FastAPI):
         if standing is not None:
             await over_quota(scope, OverQuotaError(standing))(scope, receive, answered)
             return
-        # PostgreSQL stores no NUL: none comes in by a query, as none does by JSON (`wire.parse`) or a form.
-        if b"%00" in scope["query_string"]:
-            await problem(400, "malformed", "The query holds a NUL character.")(scope, receive, answered)
-            return
         way = EntryPoint.PAGE if scope["path"].startswith(_PAGES) else EntryPoint.API
         with arriving(Origin(way, exchange.loggable_id)):
             await self._answer(scope, receive, answered)
 
     async def _answer(self, scope: Scope, receive: Receive, answered: Send) -> None:
+        # PostgreSQL stores no NUL: none comes in by a query, as none does by JSON (`wire.parse`) or a form.
+        if b"%00" in scope["query_string"]:
+            await problem(400, "malformed", "The query holds a NUL character.")(scope, receive, answered)
+            return
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 body = await _read(scope, receive, MOST_BODY_BYTES)

@@ -149,7 +149,7 @@ async def _ask(services: Services, need: Need) -> str | None:
 
 
 def _ready(services: Services, notes: list[str], *, decides: bool) -> Ready:
-    """`decides`: nothing is amiss; in the mode `leased`, a process without its lease is degraded even then."""
+    """`decides`: nothing keeps the process from deciding. In the mode `leased` it also needs its lease to be ready."""
     memory, check = services.memory, services.token_check
     members = {"issuers": list(issuer_states(check)) if check is not None else [], "notes": notes}
     if memory is None:

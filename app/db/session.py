@@ -42,12 +42,15 @@ _NATIVE: Final = (bytes, datetime, UUID)
 # In SQL: `insertion`, or `json_to_recordset(CAST(:rows AS json)) AS given (ref bytea, at timestamptz, …)`;
 # `decode(each, 'hex') FROM string_to_table(:refs, ',') AS each` for references alone.
 def as_rows(rows: Iterable[Mapping[str, object]]) -> str:
-    """Return rows as a JSON array of objects, in which other values than JSON's are as PostgreSQL reads their types."""
+    """Return rows as a JSON array of objects. Values that JSON lacks become the text that PostgreSQL reads."""
     return json.dumps(list(rows), default=_text, separators=(",", ":"))
 
 
 def insertion(table: Table, *, without: Collection[str] = ()) -> str:
-    """Return the SQL that inserts the rows of `%(rows)s` into a table; they hold all its columns but these."""
+    """Return the SQL that inserts the rows of `%(rows)s` into a table.
+
+    Each row gives a value to every column except those named `without`, which get the table's defaults.
+    """
     columns = ", ".join(column.name for column in table.columns if column.name not in without)
     rows = f"json_populate_recordset(NULL::{table.name}, CAST(%(rows)s AS json))"
     return f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {rows}"  # noqa: S608 - names of our own tables

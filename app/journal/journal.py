@@ -270,7 +270,9 @@ class Journal:
         return any(each.note.ends(credential, now) for each in latest.notes for credential in credentials)
 
     def _of_host(self) -> tuple[list[KeptNote], SeenNotes]:
-        """Return the last notes of the files, by place as the clock may have been ahead, and the notes seen before.
+        """Return the last notes in this host's files, and which notes its processes had seen before.
+
+        The place in the files counts, not the time of a note: this host's clock may have been ahead.
 
         Raises:
             JournalError: as for `latest`.

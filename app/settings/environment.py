@@ -37,10 +37,10 @@ def _line_of(setting: str, kind: str, message: str) -> str:
 
 
 def read_variables(environment: Mapping[str, str], names: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the values of variables, and those in the files that SCEAU_…_FILE variables name; an empty one is not set.
+    """Return the settings that variables give, by name, and a line for each variable that is refused.
 
-    Also a line for each variable under the prefix that is no setting, that names a file beside the setting itself, or
-    whose file cannot be read. Settings are in capitals: so each has one variable, and one for its file.
+    A setting is given by its variable, in capitals, or by the file that its SCEAU_…_FILE variable names; an empty one
+    counts as not given. Refused is a variable that is no setting, a file beside its setting, and an unreadable file.
     """
     settings = {PREFIX + name.upper(): name for name in names}
     values: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import pytest
 import app.operations.decisions.from_database
 import app.snapshot.replica
 from app.snapshot.leases import RecordCache
-from tests.faults.service import eventually
+from tests.faults.service import wait_for_lease
 from tests.support import two_persons
 from tests.support.api import question, running
 from tests.support.consents import grant
@@ -92,7 +92,8 @@ def test_nothing_is_permitted_that_was_right_at_no_instant(database, mode):
         running(database, cache=mode, lease=LONG) as other,
         running(database, cache=mode, lease=LONG) as api,
     ):
-        eventually(lambda: mode == "strict" or other.ok("GET", "/readyz")["leased"])
+        if mode == "leased":
+            wait_for_lease(other)
         for narrow in (suspended, widened, invalidated, revoked):
             about = f"ads-{narrow.__name__}"
             api.register(about)
@@ -124,7 +125,8 @@ def test_a_register_entry_is_of_one_instant(database, monkeypatch, mode):
     """The versions of before and the status of after, read in several statements, do not make one entry."""
     module = app.snapshot.replica if mode == "leased" else app.operations.decisions.from_database
     with running(database, cache=mode, lease=LONG) as api:
-        eventually(lambda: mode == "strict" or api.ok("GET", "/readyz")["leased"])
+        if mode == "leased":
+            wait_for_lease(api)
         api.register("ads")
         api.decide("alice", "ads")
         suspended(api, "ads")
