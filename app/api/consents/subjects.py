@@ -225,7 +225,7 @@ class Mailbox(WireModel):
     model_config = examples({"subject": _CONTACT, "shared": True})
 
     subject: SubjectBody
-    shared: bool
+    shared: StrictBool
 
 
 class MailboxBody(BaseModel):

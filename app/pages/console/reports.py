@@ -21,7 +21,7 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.http.security import open_to_all
-from app.api.http.wire import ProcessingId, WireModel
+from app.api.http.wire import CivilDate, ProcessingId, WireModel
 from app.audit.figures import DayOfRuns, latest_runs, load_figure
 from app.audit.trail import ActKind, record_act
 from app.auth.callers import Scope
@@ -245,8 +245,8 @@ async def record_file(desk: ReportDesk) -> Response:
 class NewBundle(WireModel):
     """A bundle to make: of a period, of which each end may be left out, and of one processing or all."""
 
-    since: date | None = None
-    until: date | None = None
+    since: CivilDate | None = None
+    until: CivilDate | None = None
     processing: ProcessingId | None = None
 
 
