@@ -135,7 +135,7 @@ class Checker:
         before = self._fields.setdefault((answer.status, wanted.slug, wanted.word, shown), fields)
         if before != fields:
             return f"fields {fields}, before {before}"
-        key = (heard.path, heard.content_type, heard.body, wanted.slug, shown)
+        key = (heard.path, heard.content_type, heard.body, wanted.slug, shown, heard.holds_nul)
         known = self._texts.setdefault(key, {}) if len(self._texts) < _MANY else self._texts.get(key, {})
         for at, text in _texts(answer).items():
             if known.setdefault(at, text) != text:

@@ -191,7 +191,7 @@ class Fuzzer:
     def _count(self, heard: Heard, answer: Answer) -> None:
         self.seen["answered"] += 1
         self.seen[f"status {answer.status}"] += 1
-        self.seen["by the documented route"] += heard.query
+        self.seen["by the documented route"] += heard.query is not None
 
 
 def _refuses(answer: Answer) -> bool:

@@ -15,7 +15,7 @@ _ANSWER: Final = h11.Response(status_code=400, headers=[("Content-Length", "0")]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One request as it was read; `closes`: the connection ends with its answer.
+    """One request as it was read; `closes`: the connection ends with its answer. `query` None: it has no "?".
 
     Of a field that stands twice the first counts, but for Accept, which is a list.
     """
@@ -28,8 +28,13 @@ class Heard:
     accept: str
     request_id: str | None
     body: bytes
-    query: bool
+    query: str | None
     closes: bool
+
+    @property
+    def holds_nul(self) -> bool:
+        """Whether its query holds a NUL, for which it is refused whatever else it says."""
+        return "%00" in (self.query or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +122,16 @@ def _heard(request: h11.Request, body: bytes, *, closes: bool) -> Heard:
     target = request.target.decode("latin-1")
     if target.lower().startswith("http://"):
         target = "/" + target[len("http://") :].partition("/")[2]
+    path, mark, query = target.partition("?")
     return Heard(
         method=request.method.decode(),
-        path=unquote(target.partition("?")[0]),
+        path=unquote(path),
         version=request.http_version.decode(),
         authorization=first.get("authorization"),
         content_type=first.get("content-type"),
         accept=",".join(value for name, value in fields if name == "accept"),
         request_id=first.get("x-request-id"),
         body=body,
-        query="?" in target,
+        query=query if mark else None,
         closes=closes,
     )

@@ -4,6 +4,7 @@ import pytest
 
 from app.api.http.exchange import MOST_BODY_BYTES, wants_page
 from tests.support.api import running
+from tests.support.document import document
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
 
@@ -88,7 +89,6 @@ def test_software_reads_problem_documents(shared, method, path, headers):
         ("/consent/x", "application/json, text/html;q=0.5", True),
         ("/", "text/html", True),
         ("/", "*/*", False),
-        ("/v1/consents", "text/html", False),
         ("/consentements", "text/html", True),
         ("/consentements", "*/*", False),
     ],
@@ -97,3 +97,9 @@ def test_who_is_a_person(path, accept, expected):
     """A request wants a page at a page's address unless it asks for JSON alone, and elsewhere if it asks for HTML."""
     headers = [(b"accept", accept.encode())] if accept else []
     assert wants_page({"type": "http", "method": "GET", "path": path, "headers": headers}) is expected
+
+
+def test_an_operation_is_no_page():
+    """What the OpenAPI document describes is answered as it says, problems too, whatever the client wants."""
+    scope = {"type": "http", "method": "GET", "headers": [(b"accept", b"text/html")]}
+    assert [path for path in document()["paths"] if wants_page({**scope, "path": path})] == []

@@ -319,7 +319,7 @@ ErrorPage = Callable[[Request, int, Mapping[str, str] | None], Response]
 
 _PAGES: Final = ("/consent", "/console", "/staff")
 _FOR_PROGRAMS: Final = (
-    *("/access/", "/v1/", "/.well-known/", "/assets/", "/docs", "/openapi.json"),
+    *("/access/", "/v1/", "/proof/", "/.well-known/", "/assets/", "/docs", "/openapi.json"),
     *("/metrics", "/livez", "/readyz"),
 )
 _READS: Final = frozenset({"GET", "HEAD"})
