@@ -85,10 +85,6 @@ class Sceau(FastAPI):
             await self._answer(scope, receive, answered)
 
     async def _answer(self, scope: Scope, receive: Receive, answered: Send) -> None:
-        # PostgreSQL stores no NUL: none comes in by a query, as none does by JSON (`wire.parse`) or a form.
-        if b"%00" in scope["query_string"]:
-            await problem(400, "malformed", "The query holds a NUL character.")(scope, receive, answered)
-            return
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 body = await _read(scope, receive, MOST_BODY_BYTES)
@@ -107,6 +103,10 @@ class Sceau(FastAPI):
             waits = any(name == b"expect" for name, _ in scope["headers"])
             large = problem(413, "too-large", detail, headers=_LAST if waits else None)
             await large(scope, receive, answered)
+            return
+        # PostgreSQL stores no NUL: none comes in by a query, as none does by JSON (`wire.parse`) or a form.
+        if b"%00" in scope["query_string"]:
+            await problem(400, "malformed", "The query holds a NUL character.")(scope, receive, answered)
             return
         await super().__call__(scope, _replay(body, receive), answered)
 

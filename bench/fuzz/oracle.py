@@ -103,12 +103,12 @@ def expected(facts: Facts, heard: Heard, at: datetime) -> Expected:
 def _unwanted(heard: Heard) -> Expected | None:
     """What a request is answered that is too large, or none to a decision endpoint, whoever sends it.
 
-    So is one whose query holds a NUL, before anything else is looked at.
+    So is one whose query holds a NUL.
     """
-    if heard.holds_nul:
-        return Expected(400, "malformed")
     if len(heard.body) > MOST_BYTES:
         return Expected(413, "too-large")
+    if heard.holds_nul:
+        return Expected(400, "malformed")
     if heard.path not in {SINGLE, BATCH}:
         return Expected(404)
     return Expected(405) if heard.method != "POST" else None

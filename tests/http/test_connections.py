@@ -187,6 +187,17 @@ UPGRADES = (
 )
 
 
+def test_a_refused_query_is_answered_once_its_body_is_whole(served):
+    """A NUL in a query is told of a whole request alone: with a broken chunk behind it, it is no request."""
+    head = f"POST {ONE}?x=%00 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    assert b"The query holds a NUL character." in to_the_end(served, head + b"0\r\n\r\n", half_close=True)
+    with connected(served) as connection:
+        connection.sendall(head)
+        to_the_end(served, SECOND)  # once it is answered, the head before it has been dealt with
+        connection.sendall(b"ZZ\r\n")
+        assert b"This is no HTTP request." in b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("path", [ONE, MANY, "/v1/processings", "/livez"])
