@@ -101,10 +101,7 @@ def expected(facts: Facts, heard: Heard, at: datetime) -> Expected:
 
 
 def _unwanted(heard: Heard) -> Expected | None:
-    """What a request is answered that is too large, or none to a decision endpoint, whoever sends it.
-
-    So is one whose query holds a NUL.
-    """
+    """What a request is answered whoever sends it: too large, with a NUL in its query, or to no decision endpoint."""
     if len(heard.body) > MOST_BYTES:
         return Expected(413, "too-large")
     if heard.holds_nul:

@@ -40,10 +40,7 @@ BODIES = list(models(WireModel))
 
 @pytest.mark.parametrize("body", BODIES)
 def test_no_member_takes_a_value_for_another(body):
-    """What a member of a body takes, it keeps: no text or number is taken for a truth or a day, no truth for a number.
-
-    A mailbox was said to be shared by `"off"`, and a bundle began in 1970 by `0`, until this was looked at.
-    """
+    """A member of a body takes no value of another JSON type: no text or number for a boolean or a day, for example."""
     assert {name: taken for name, each in body.model_fields.items() if (taken := taken_for_another(each))} == {}
 
 

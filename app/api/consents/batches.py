@@ -4,7 +4,7 @@ They are recorded a hundred at a time, together with those of other requests (`a
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any, Final
@@ -12,14 +12,8 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 
-from app.api.consents.groups import TOGETHER, ConsentBody, Grouped, GroupedDep, WithdrawalBody
-from app.api.consents.routes import (
-    CONSENT_EXAMPLE,
-    NewConsent,
-    NewWithdrawal,
-    said_in_consent,
-    said_in_withdrawal,
-)
+from app.api.consents.groups import TOGETHER, ConsentBody, Grouped, GroupedDep, Order, WithdrawalBody
+from app.api.consents.routes import CONSENT_EXAMPLE, NewConsent, NewWithdrawal
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
 from app.api.http.security import NeedsRemembered, charge, problems, strict_router
 from app.api.http.services import RateLimitsDep
@@ -28,7 +22,6 @@ from app.auth.callers import Caller, Counted, Scope, UnauthorizedError
 from app.auth.store import Answer
 from app.core.errors import DomainError, ScopeMissingError
 from app.db.database import BusyError, DatabaseUnavailableError, RestoredBehindError
-from app.operations.consents.recorder import Said
 
 MOST: Final = 1_000
 """How many decisions one request may hold."""
@@ -114,11 +107,7 @@ async def post_consents(
     is answered again, and the rest is recorded.
     """
     charge(request, limits, Counted.CONSENTS, caller, len(body.items))
-
-    def read(item: object) -> Said:
-        return said_in_consent(NewConsent.model_validate(item), grouped.groups.deployment)
-
-    return await _answer(grouped, caller, 201, body.items, read)
+    return await _answer(grouped, caller, 201, body.items, NewConsent)
 
 
 @router.post(
@@ -130,39 +119,35 @@ async def post_withdrawals(body: WithdrawalBatch, caller: Writer, grouped: Group
     The answer is 200 with an item for each, in order: `status` 200 and `answer`, or another status and `problem`. An
     item of 503 was not recorded, or that is not known: send the same request again with its `Idempotency-Key`.
     """
-
-    def read(item: object) -> Said:
-        return said_in_withdrawal(NewWithdrawal.model_validate(item), grouped.groups.deployment)
-
-    return await _answer(grouped, caller, 200, body.items, read)
+    return await _answer(grouped, caller, 200, body.items, NewWithdrawal)
 
 
 async def _answer(
-    grouped: Grouped, caller: Caller, status: int, items: Sequence[object], read: Callable[[object], Said]
+    grouped: Grouped, caller: Caller, status: int, items: Sequence[object], of: type[NewConsent | NewWithdrawal]
 ) -> Response:
     """Record the items that can be recorded, and answer each.
 
     Once the database is away, or the caller may no longer write, the remaining groups are not tried.
     """
+    call = await grouped.write.call(caller)
     results: dict[int, str] = {}
-    wanted: dict[int, Said] = {}
+    orders: dict[int, Order] = {}
     for number, item in enumerate(items):
+        part = None if call is None else replace(call, part=number)
         try:
-            wanted[number] = read(item)
+            orders[number] = grouped.order(caller, part, status, of.model_validate(item).said())
         except ValidationError as error:
             results[number] = _result(InvalidRequestError(fields_of(error)))
         except DomainError as error:
             results[number] = _result(error)
         if number % _AT_A_STRETCH == 0:
             await asyncio.sleep(0)
-    call = await grouped.write.call(caller)
-    numbers, ended = list(wanted), None
+    numbers, ended = list(orders), None
     for begin in range(0, len(numbers), TOGETHER):
         some = numbers[begin : begin + TOGETHER]
         if ended is None:
-            parts = {index: None if call is None else replace(call, part=index) for index in some}
-            orders = [grouped.order(caller, parts[index], status, wanted[index]) for index in some]
-            answers = await asyncio.gather(*map(grouped.groups.record, orders), return_exceptions=True)
+            recorded = (grouped.groups.record(orders[index]) for index in some)
+            answers = await asyncio.gather(*recorded, return_exceptions=True)
             results |= {index: _result(answer) for index, answer in zip(some, answers, strict=True)}
             ended = next((answer for answer in answers if _ends_all(answer)), None)
         else:

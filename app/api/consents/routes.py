@@ -39,7 +39,6 @@ from app.operations.consents.search_consents import (
     read_event,
     search_consents,
 )
-from app.operations.service.deployment import Deployment, SubjectName
 
 Method = Literal["web_form", "in_app", "api", "paper", "phone"]
 Authenticated = Literal["mailbox", "signed_in", "signed_in_strong", "in_person", "telephone"]
@@ -162,6 +161,20 @@ class NewConsent(WireModel):
             self.capacity.check_parent()
         return self
 
+    def said(self) -> Collected:
+        """The grant or refusal that the body states."""
+        return Collected(
+            subject=self.subject.name(),
+            processing=self.processing,
+            kind=EventKind(self.decision),
+            evidence=self.evidence.model_dump(mode="json", exclude_none=True),
+            capacity=self.capacity.model_dump(mode="json", exclude_none=True) if self.capacity is not None else None,
+            version=self.version,
+            elements=frozenset(self.elements) if self.elements is not None else None,
+            collected_at=self.collected_at,
+            territory=self.territory,
+        )
+
 
 class NewWithdrawal(WireModel):
     """A withdrawal; without a processing, from every processing that rests on consent."""
@@ -173,6 +186,11 @@ class NewWithdrawal(WireModel):
     received_at: Instant | None = Field(default=None, description="When it reached you, if earlier than now")
     method: Method | None = None
     capacity: Capacity | None = Field(default=None, description="What the withdrawal says of the person's age")
+
+    def said(self) -> Withdrawal:
+        """The withdrawal that the body states."""
+        capacity = self.capacity.model_dump(mode="json", exclude_none=True) if self.capacity is not None else None
+        return Withdrawal(self.subject.name(), self.processing, self.received_at, self.method, capacity=capacity)
 
 
 class ConsentSearch(WireModel):
@@ -229,43 +247,6 @@ def event_body(entry: LedgerEntry) -> EventBody:
     return EventBody.model_validate({**as_columns(entry.event), **as_columns(entry)})
 
 
-def said_in_consent(body: NewConsent, deployment: Deployment) -> Collected:
-    """The grant or refusal that a body states.
-
-    Raises:
-        InvalidSubjectError: the id has a domain that IDNA refuses.
-
-    """
-    return Collected(
-        subject=_checked(body.subject.name(), deployment),
-        processing=body.processing,
-        kind=EventKind(body.decision),
-        evidence=body.evidence.model_dump(mode="json", exclude_none=True),
-        capacity=body.capacity.model_dump(mode="json", exclude_none=True) if body.capacity is not None else None,
-        version=body.version,
-        elements=frozenset(body.elements) if body.elements is not None else None,
-        collected_at=body.collected_at,
-        territory=body.territory,
-    )
-
-
-def said_in_withdrawal(body: NewWithdrawal, deployment: Deployment) -> Withdrawal:
-    """The withdrawal that a body states.
-
-    Raises:
-        InvalidSubjectError: the id has a domain that IDNA refuses.
-
-    """
-    capacity = body.capacity.model_dump(mode="json", exclude_none=True) if body.capacity is not None else None
-    name = _checked(body.subject.name(), deployment)
-    return Withdrawal(name, body.processing, body.received_at, body.method, capacity=capacity)
-
-
-def _checked(name: SubjectName, deployment: Deployment) -> SubjectName:
-    deployment.pseudonyms.locator(name.type, name.id)
-    return name
-
-
 router = strict_router("consents")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
@@ -302,7 +283,7 @@ async def post_consent(body: NewConsent, caller: Writer, grouped: GroupedDep) ->
     and answered with `state: invalid` and its `defects`; it never permits. A refusal ends an earlier consent at once.
     """
     caller.require_processing(body.processing)
-    return await grouped.record(caller, 201, said_in_consent(body, grouped.groups.deployment))
+    return await grouped.record(caller, 201, body.said())
 
 
 @router.post(
@@ -318,7 +299,7 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, grouped: GroupedDe
     `matched: false` says that nothing that you may see was known of that id: perhaps the person has another name.
     """
     caller.require_processing(body.processing)
-    return await grouped.record(caller, 200, said_in_withdrawal(body, grouped.groups.deployment))
+    return await grouped.record(caller, 200, body.said())
 
 
 @router.post("/v1/consents/search", summary="Search consents", responses=problems())

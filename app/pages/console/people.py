@@ -14,7 +14,7 @@ from uuid import UUID
 from fastapi import Path, Response
 
 from app.api.consents.links import NewConsentLink
-from app.api.consents.routes import NewWithdrawal, said_in_withdrawal
+from app.api.consents.routes import NewWithdrawal
 from app.api.consents.subjects import Mailbox, NewAge, NewName, SubjectOnly
 from app.api.http.security import open_to_all
 from app.api.http.wire import SubjectBody
@@ -242,7 +242,7 @@ async def _withdraw(session: WriteSession, request: ActRequest) -> DoneAct:
     processing = request.about.partition(" ")[2] or None
     desk.caller.require_processing(processing)
     name = _whom(request)
-    decision = replace(said_in_withdrawal(request.body, deployment), subject=name, processing=processing)
+    decision = replace(request.body.said(), subject=name, processing=processing)
     ledgers = await open_ledgers(session, deployment, [name], [processing] if processing is not None else [])
     await record(desk.caller, decision, ledgers)
     return _done(request, "withdraw")
