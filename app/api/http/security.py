@@ -5,12 +5,14 @@ scope does not start (`scopes_by_route`).
 """
 
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args, get_origin
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response, Security
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
@@ -322,9 +324,11 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that hands a `StrictRequest` to FastAPI, and refuses a body that is not said to be JSON.
+    """A route that hands a `StrictRequest` to FastAPI, and refuses what FastAPI would pass over in silence.
 
-    A model that it answers with leaves out what there is not: no member is null.
+    That is a body that is not said to be JSON, and a parameter of the query that the route does not have, or that is
+    given twice where one value counts: a filter that is misspelt would filter nothing. A model that it answers with
+    leaves out what there is not: no member is null.
     """
 
     def __init__(self, *args: Any, **how: Any) -> None:  # noqa: ANN401 - as FastAPI's own
@@ -334,23 +338,51 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
+        times = _times(self.dependant)
 
         async def handle_strictly(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
+            if faults := _passed_over(strict, times):
+                await self._refuse_strangers(strict)
+                raise RequestValidationError(faults)
             try:
                 await self._refuse_other_media(strict)
                 return await handle(strict)
             except HTTPException:
-                # A body is read before the caller is looked for: what is wrong with it is told to callers only.
-                if names_a_scope(self.dependant):
-                    await refuse_strangers(services_of(strict), bearer_of(strict.headers.get("authorization", "")))
+                await self._refuse_strangers(strict)
                 raise
 
         return handle_strictly
 
+    async def _refuse_strangers(self, request: Request) -> None:
+        """Tell callers only what is wrong with a request that was read before its caller was looked for."""
+        if names_a_scope(self.dependant):
+            await refuse_strangers(services_of(request), bearer_of(request.headers.get("authorization", "")))
+
     async def _refuse_other_media(self, request: Request) -> None:
         if self.body_field is not None and not says_json(request) and await request.body():
             raise HTTPException(415, "Send the body as application/json.")
+
+
+def _times(dependant: Dependant) -> dict[str, float]:
+    """How often each parameter of a route's query may be given: once, or any number of times."""
+    times: dict[str, float] = {}
+    for each in dependant.dependencies:
+        times |= _times(each)
+    for field in dependant.query_params:
+        kind = field.field_info.annotation
+        times[field.alias] = math.inf if any(get_origin(each) is list for each in (kind, *get_args(kind))) else 1
+    return times
+
+
+def _passed_over(request: Request, times: Mapping[str, float]) -> list[dict[str, Any]]:
+    """What FastAPI would not read of a query, as pydantic tells faults."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    return [
+        {"type": "extra", "loc": ("query", name), "msg": "is given twice" if name in times else "is not known here"}
+        for name, count in given.items()
+        if count > times.get(name, 0)
+    ]
 
 
 def says_json(request: Request) -> bool:
