@@ -23,6 +23,11 @@ def no(kind=WITHDRAWN, day="2026-04-01", order=2, about=ADS):
     return event(kind, day, order, processing=about, version=None if about is None else 1)
 
 
+def closed(day="2026-05-01", order=3):
+    """The end of the account."""
+    return event(CLOSED, day, order, processing=None, version=None)
+
+
 @pytest.mark.parametrize("kind", [REFUSED, WITHDRAWN])
 @pytest.mark.parametrize(
     ("also", "expected"),
@@ -33,7 +38,9 @@ def no(kind=WITHDRAWN, day="2026-04-01", order=2, about=ADS):
         ([no(day="2026-05-01", order=3, about=None)], [(ADS, APRIL), (None, MAY)]),
         ([no(day="2026-05-01", order=3, about="stats")], [(ADS, APRIL), ("stats", MAY)]),
         ([event(CLOSED, "2026-05-01", 3, processing=ADS, version=None)], [(ADS, APRIL)]),
-        ([event(CLOSED, "2026-05-01", 3, processing=None, version=None)], []),
+        ([closed()], []),
+        ([closed(day="2026-04-03"), no(day="2026-05-01", order=4)], [(ADS, MAY)]),
+        ([closed(day="2026-04-03"), no(day="2026-04-04", order=4), closed(order=5)], []),
     ],
 )
 def test_each_no_to_a_processing_and_to_all_is_found(kind, also, expected):
@@ -47,7 +54,7 @@ def test_each_statement_of_age_is_found():
     """A statement of age carries over even if it came with a grant; a grant without an age does not."""
     young = granted("2026-03-10", 1, age_band=AgeBand.UNDER_15)
     older = event(EventKind.AGE_STATED, "2026-05-01", 2, processing=None, version=None, age_band=AgeBand.ADULT)
-    assert carried_over([granted("2026-03-09", 3), older, young]) == [young, older]
+    assert carried_over([granted("2026-03-11", 3), older, young]) == [young, older]
 
 
 @given(st.data(), INSTANTS)
