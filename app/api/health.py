@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from app.api.http.problems import NO_STANDBY, RESTORED_BEHIND, SERVER_REFUSES, restored_behind, unavailable
-from app.api.http.security import PROBLEMS, Needs, bearer, open_to_all, problems
+from app.api.http.security import UNFIT, Needs, bearer, open_to_all, problems
 from app.api.http.services import MetricsAccessDep, MetricsDep, Services, ServicesDep
 from app.api.metrics import (
     IssuerState,
@@ -90,7 +90,7 @@ class Need(StrEnum):
 @router.get(
     "/readyz",
     summary="Can the process decide?",
-    responses={503: PROBLEMS[503], **problems()},
+    responses=UNFIT,
 )
 @open_to_all
 async def readyz(
@@ -197,7 +197,7 @@ _METRICS_SCOPE: Final = Needs(Scope.AUDIT_READ)
     "/metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **PROBLEMS},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems()},
 )
 @open_to_all
 async def metrics(

@@ -14,7 +14,7 @@ from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel, Discriminator, Field, RootModel, StrictBool, StrictStr, Tag, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
-from app.api.http.security import PROBLEMS, AnyCaller, Needs, everywhere, problems, strict_router
+from app.api.http.security import AnyCaller, Needs, everywhere, problems, strict_router
 from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep, WriteDep
 from app.api.http.wire import Instant, Name, RecordView, WireModel, at_fault, examples
 from app.auth.callers import Caller, CallerKind, Scope
@@ -312,7 +312,7 @@ async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Resp
     return await write.perform(caller, 201, publish)
 
 
-@router.get("/v1/staff/notices", summary="Read the versions of the staff notice", responses=PROBLEMS)
+@router.get("/v1/staff/notices", summary="Read the versions of the staff notice", responses=problems())
 async def get_notices(caller: Person, database: DatabaseDep, staff_page: StaffPageDep) -> NoticesPage:
     """Every version with its texts and their hashes; the last one is that of today.
 

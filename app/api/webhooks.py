@@ -9,7 +9,7 @@ from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, read_place, write_cursor, write_place
-from app.api.http.security import PROBLEMS, Needs, as_shown, problems, strict_router
+from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import (
     DatabaseDep,
     DeploymentDep,
@@ -352,7 +352,7 @@ async def post_webhook(
     return await write.perform(caller, 201, register)
 
 
-@router.get("/v1/webhooks", summary="List receivers", responses=PROBLEMS)
+@router.get("/v1/webhooks", summary="List receivers", responses=problems())
 async def get_webhooks(caller: Manager, database: DatabaseDep) -> EndpointsPage:
     """Every endpoint, disabled ones included, with why they are."""
     async with database.read() as session:

@@ -25,7 +25,7 @@ from pydantic import (
 
 from app.api.consents.routes import Authenticated, Capacity, Language, Method, Sha256, Territory, Token, Version
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
-from app.api.http.security import PROBLEMS, Needs, problems, strict_router
+from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, Write, WriteDep, as_caller
 from app.api.http.wire import Instant, ProcessingId, RecordView, SubjectBody, WireModel, at_fault, examples
 from app.auth.callers import Caller, Scope
@@ -212,7 +212,7 @@ async def post_import(
     return await _Importing(write, deployment, caller, import_).answer(body.rows)
 
 
-@router.get("/v1/imports", summary="List imports", response_model=ImportsBody, responses=PROBLEMS)
+@router.get("/v1/imports", summary="List imports", response_model=ImportsBody, responses=problems())
 async def get_imports(caller: Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))], database: DatabaseDep) -> Response:
     """Every import, the latest begun first, with what it has recorded. `GET /v1/proposals` says who approved it."""
     caller.require_processing(None)

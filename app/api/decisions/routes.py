@@ -20,7 +20,7 @@ from app.api.decisions.models import (
 )
 from app.api.decisions.words import Reply
 from app.api.http.exchange import first_fields
-from app.api.http.security import PROBLEMS, guarded_inside, open_to_all
+from app.api.http.security import guarded_inside, open_to_all, problems
 from app.api.http.services import SourceDep
 from app.api.http.wire import examples
 from app.auth.callers import Scope
@@ -90,7 +90,7 @@ router = APIRouter(tags=["decisions"])
     SINGLE,
     summary="May this processing analyse this correspondence for this subject?",
     response_model=DecisionResponse,
-    responses=PROBLEMS,
+    responses=problems(),
     openapi_extra={**documented_body(EvaluationRequest), **_KEY},
 )
 @guarded_inside(Scope.DECISIONS_EVALUATE)
@@ -106,7 +106,7 @@ async def evaluation(request: Request) -> Response:
     BATCH,
     summary="Several questions in one request",
     response_model=DecisionsResponse | DecisionResponse,
-    responses=PROBLEMS,
+    responses=problems(),
     openapi_extra={**documented_body(EvaluationsRequest), **_KEY},
 )
 @guarded_inside(Scope.DECISIONS_EVALUATE)

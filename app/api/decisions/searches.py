@@ -27,7 +27,7 @@ from app.api.decisions.models import (
 from app.api.decisions.reading import circumstances, parties, read_members, read_object, refuse_faults
 from app.api.http.paging import read_token, write_token
 from app.api.http.problems import FieldError, MalformedError
-from app.api.http.security import PROBLEMS, Needs, says_json
+from app.api.http.security import Needs, problems, says_json
 from app.api.http.services import DeploymentDep, LookDep, PrimaryReadsDep
 from app.auth.callers import Caller, Scope
 from app.core.decision import Decision
@@ -57,7 +57,7 @@ class _Place:
     "/access/v1/search/subject",
     summary="Which subjects may this processing analyse this correspondence for?",
     response_model=SubjectsFound,
-    responses=PROBLEMS,
+    responses=problems(),
     openapi_extra=documented_body(SubjectSearchRequest),
 )
 async def post_subject_search(
@@ -92,7 +92,7 @@ async def post_subject_search(
     "/access/v1/search/action",
     summary="Which processings may analyse this correspondence for this subject?",
     response_model=ActionsFound,
-    responses=PROBLEMS,
+    responses=problems(),
     openapi_extra=documented_body(ActionSearchRequest),
 )
 async def post_action_search(

@@ -288,7 +288,7 @@ def _needs_of(dependant: Dependant) -> Needs | None:
 # A reference, not the model itself: FastAPI would build a reader of the model for each of five hundred answers.
 _PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"description": description, "content": _PROBLEM}
     for status, description in (
         (400, "The request is malformed."),
@@ -302,9 +302,12 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def problems(*more: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
-    """The problem documents of a route that reads a body or parameters: those of every route, these, and 422."""
-    described = {**dict(more), 422: dict(more).get(422, "Some fields are not as they should be.")}
-    return {**PROBLEMS, **{status: {**PROBLEMS[400], "description": each} for status, each in described.items()}}
+    """The problem documents of a route: those of every route, and these."""
+    return {**_PROBLEMS, **{status: {**_PROBLEMS[400], "description": each} for status, each in more}}
+
+
+UNFIT: Final = problems((422, "Some fields are not as they should be."))
+"""Those of a route that reads a body or parameters."""
 
 
 class StrictRequest(Request):
@@ -392,7 +395,7 @@ def says_json(request: Request) -> bool:
 
 def strict_router(tag: str) -> APIRouter:
     """A router of strict routes under one heading of the documentation."""
-    return APIRouter(route_class=StrictRoute, tags=[tag])
+    return APIRouter(route_class=StrictRoute, tags=[tag], responses={each: UNFIT[each] for each in (400, 422)})
 
 
 # Rate limits at the edge: of callers, counted for each, and of unknown keys, by where they come from. The answer to a

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from fastapi import Depends, Path, Response
 from pydantic import BaseModel, Field, StrictBool, StrictStr, model_validator
 
-from app.api.http.security import PROBLEMS, Needs, problems, strict_router
+from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, RegisterApprovalDep, WriteDep
 from app.api.http.wire import Name, RecordView, Territory, WireModel, at_fault, examples
 from app.api.register.models import Contact, ControllerId, LegalName
@@ -119,7 +119,7 @@ class ControllersPage(BaseModel):
     items: list[ControllerView]
 
 
-@router.get("/v1/controllers", summary="List the controllers", responses=PROBLEMS)
+@router.get("/v1/controllers", summary="List the controllers", responses=problems())
 async def get_controllers(caller: Reader, database: DatabaseDep) -> ControllersPage:  # noqa: ARG001 - only readers
     """Every controller with all of its names, also those that a legal name in a processing made."""
     async with database.read() as session:

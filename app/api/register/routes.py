@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Response
 from fastapi.responses import JSONResponse
 
-from app.api.http.security import PROBLEMS, Needs, problems, strict_router
+from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, WriteDep
 from app.api.register.models import NewProcessing, NewVersion, StatusBody
 from app.api.register.views import (
@@ -75,7 +75,7 @@ async def post_processing(  # noqa: PLR0917 - a body, and the parts that it take
     return await write.perform(caller, 201, register)
 
 
-@router.get("/v1/processings", summary="List the register", responses=PROBLEMS)
+@router.get("/v1/processings", summary="List the register", responses=problems())
 async def get_processings(caller: Reader, database: DatabaseDep) -> ProcessingsPage:
     """Every processing with its present version and status. The list is short, and not paged."""
     async with database.read() as session:
