@@ -5,45 +5,37 @@ is left out: nothing is filled in but the constants that the operator set for ev
 """
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from app.cli.output import open_to_read
 
-_FLAGS: Final = frozenset({"evidence.separate_from_terms", "evidence.conditional"})
-_NUMBERS: Final = frozenset({"version", "evidence.notice_version"})
-_LISTS: Final = frozenset({"elements"})
-MEMBERS: Final = frozenset(
-    {
-        "source_id",
-        "subject.type",
-        "subject.id",
-        "processing",
-        "decision",
-        "at",
-        "territory",
-        "capacity.age_band",
-        "capacity.given_by",
-        "evidence.method",
-        "evidence.positive_act",
-        "evidence.default_state",
-        "evidence.language",
-        "evidence.presented_text_sha256",
-        "evidence.document_sha256",
-        "evidence.authentication",
-        "capacity.parent.type",
-        "capacity.parent.id",
-        "capacity.parent_checked_how",
-    }
-    | _FLAGS
-    | _NUMBERS
-    | _LISTS
-)
 _TRUE: Final = frozenset({"true", "yes", "oui", "1"})
 _FALSE: Final = frozenset({"false", "no", "non", "0"})
+
+
+@cache
+def members() -> Mapping[str, frozenset[str]]:
+    """The members of a row as `POST /v1/imports` takes it, by dotted names, each with the JSON types that it takes."""
+    from app.api.consents.imports import ImportRow
+
+    schema = ImportRow.model_json_schema()
+    return dict(_members_of(schema, schema["$defs"], ""))
+
+
+def _members_of(
+    schema: Mapping[str, Any], models: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, frozenset[str]]]:
+    for name, each in schema["properties"].items():
+        kinds = [models[kind["$ref"].split("/")[-1]] if "$ref" in kind else kind for kind in each.get("anyOf", [each])]
+        inner = next((kind for kind in kinds if "properties" in kind), None)
+        if inner is not None:
+            yield from _members_of(inner, models, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", frozenset(kind["type"] for kind in kinds)
 
 
 class ImportFileError(Exception):
@@ -61,11 +53,15 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How files are read: the column of each member, the constants of every row, and the delimiter of columns."""
+    """How files are read: the column of each member, the constants of every row, and the delimiter of columns.
+
+    `unread`: the columns of the files read so far that hold no member.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     delimiter: str = ","
+    unread: set[str] = field(default_factory=set)
 
     def rows(self, path: Path) -> Iterator[FileRow]:
         """The rows of a file, one by one.
@@ -89,48 +85,51 @@ class Reading:
         lines = csv.DictReader(file, delimiter=self.delimiter, strict=True)
         if not (header := lines.fieldnames or []):
             raise ImportFileError(f"{path}: it is empty")
-        for member, column in self.columns.items():
-            if column not in header:
-                raise ImportFileError(f"{path}:1: it has no column {column!r} for {member}")
-        mapped = {column: member for member, column in self.columns.items()}
-        members = {column: mapped.get(column, column) for column in header}
-        wanted = {column: member for column, member in members.items() if member in MEMBERS}
+        named = {column: column for column in header if column in members() and column not in self.columns.values()}
+        wanted = {**named, **self.columns}
+        for member, column in wanted.items():
+            if header.count(column) != 1:
+                how_many = "two columns" if column in header else "no column"
+                raise ImportFileError(f"{path}:1: it has {how_many} {column!r} for {member}")
+        self.unread.update(set(header).difference(wanted.values()))
         for row in lines:
             if None in row or None in row.values():
                 raise ImportFileError(f"{path}:{lines.line_num}: it has not as many cells as the header")
-            cells = {member: row[column].strip() for column, member in wanted.items()}
+            cells = {member: row[column].strip() for member, column in wanted.items()}
             yield FileRow(path, lines.line_num, self._members(cells))
 
     def _ndjson(self, path: Path, file: TextIO) -> Iterator[FileRow]:
+        from app.api.http.wire import BadJsonError, parse
+
         is_empty = True
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             is_empty = False
             try:
-                members = json.loads(line)
-            except ValueError as error:
-                raise ImportFileError(f"{path}:{number}: it is no JSON") from error
-            if not isinstance(members, dict):
+                row = parse(line.encode())
+            except BadJsonError as error:
+                raise ImportFileError(f"{path}:{number}: it is no JSON, or a name stands in it twice") from error
+            if not isinstance(row, dict):
                 raise ImportFileError(f"{path}:{number}: it is no object")
-            yield FileRow(path, number, self._mapped(members))
+            yield FileRow(path, number, self._mapped(row))
         if is_empty:
             raise ImportFileError(f"{path}: it is empty")
 
-    def _mapped(self, members: dict[str, Any]) -> dict[str, Any]:
+    def _mapped(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row of an NDJSON object: mapped members are moved to their names, and the others stay."""
         for member, name in self.columns.items():
-            if name in members:
-                _put(members, member, members.pop(name))
+            if name in row:
+                _put(row, member, row.pop(name))
         for member, value in self._constants().items():
-            _put(members, member, value, keep=True)
-        return members
+            _put(row, member, value, keep=True)
+        return row
 
     def _members(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        members: dict[str, Any] = {}
+        row: dict[str, Any] = {}
         for member, value in {**self._constants(), **{name: cell for name, cell in cells.items() if cell}}.items():
-            _put(members, member, _typed(member, value))
-        return members
+            _put(row, member, _typed(member, value))
+        return row
 
     def _constants(self) -> dict[str, Any]:
         values = {"subject.type": "user", **self.constants}
@@ -150,22 +149,23 @@ def _typed(member: str, value: Any) -> Any:  # noqa: ANN401 - JSON
     """A cell in the type that the API expects; a cell that does not fit is left for the API to refuse."""
     if not isinstance(value, str):
         return value
-    if member in _FLAGS and value.lower() in _TRUE | _FALSE:
+    kinds = members()[member]
+    if "boolean" in kinds and value.lower() in _TRUE | _FALSE:
         return value.lower() in _TRUE
-    if member in _NUMBERS and value.isascii() and value.isdigit():
+    if "integer" in kinds and value.isascii() and value.isdigit():
         return int(value)
-    if member in _LISTS:
+    if "array" in kinds:
         return value.replace("|", " ").split()
     return value
 
 
-def _put(members: dict[str, Any], member: str, value: Any, *, keep: bool = False) -> None:  # noqa: ANN401 - JSON
+def _put(row: dict[str, Any], member: str, value: Any, *, keep: bool = False) -> None:  # noqa: ANN401 - JSON
     """Put a value at its dotted name; with `keep`, leave a value that is there already."""
     *outer, last = member.split(".")
     for name in outer:
-        inner = members.setdefault(name, {})
+        inner = row.setdefault(name, {})
         if not isinstance(inner, dict):
             return
-        members = inner
-    if not (keep and last in members):
-        members[last] = value
+        row = inner
+    if not (keep and last in row):
+        row[last] = value

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import typer
 
-from app.cli.import_files import MEMBERS, FileRow, ImportFileError, Reading
+from app.cli.import_files import FileRow, ImportFileError, Reading, members
 from app.cli.output import fail, telling_of
 from app.cli.progress import progress
 from app.cli.remote import HERE, KeyFileOption, UrlOption, problem_of, remote
@@ -132,6 +132,8 @@ def import_files(  # noqa: PLR0917 - a command's options
     try:
         reading = Reading(_pairs(map_, "--map"), _pairs(set_, "--set"), delimiter)
         total, grants = _count(reading, files)
+        if reading.unread:
+            typer.echo(f"Columns that are not imported: {', '.join(sorted(reading.unread))}.", err=True)
         order = {"import": name, "dry_run": dry_run, "notify": notify, "grants_expected": grants}
         order |= {"until": until} if until is not None else {}
         with ExitStack() as stack:
@@ -216,7 +218,7 @@ def _pairs(written: Sequence[str] | None, option: str) -> dict[str, str]:
     pairs = {}
     for pair in written or ():
         member, parted, value = pair.partition("=")
-        if not parted or member not in MEMBERS:
-            raise ImportStoppedError(f"{option} {pair}: it names no member; there are {', '.join(sorted(MEMBERS))}")
+        if not parted or member not in members():
+            raise ImportStoppedError(f"{option} {pair}: it names no member; there are {', '.join(sorted(members()))}")
         pairs[member] = value
     return pairs

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Self
 
 import yaml
 from pydantic import Field, StrictBool, ValidationError
+from yaml.composer import ComposerError
 
 from app.api.http.problems import fields_of
 from app.api.http.wire import ProcessingId, WireModel, examples
@@ -58,11 +59,11 @@ class RegisterFile:
 
         """
         try:
-            contents = _plain(yaml.safe_load(given_text(path)))
+            contents = _plain(yaml.load(given_text(path), _Loader))  # noqa: S506 - a SafeLoader
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-            raise GivenFileError(f"{where}: it is no YAML") from None
+            raise GivenFileError(f"{where}: it is no YAML, or a name stands in it twice") from None
         if not isinstance(contents, dict):
             raise RegisterFileError(f"{path}: it holds neither controllers nor processings")
         try:
@@ -78,6 +79,20 @@ def _by_id(path: Path, listed: Sequence[dict[str, Any]]) -> dict[str, dict[str, 
     if len(by_id) < len(listed):
         raise RegisterFileError(f"{path}: an id stands in it twice")
     return by_id
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML safely; a mapping in which a name stands twice is refused, where PyYAML keeps the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - a name, else than its stub has it
+        """Compose a mapping as it is written, before others are merged into it (`<<`)."""
+        node = super().compose_mapping_node(anchor)
+        names: list[object] = []
+        for name, _ in node.value:
+            if name.value in names:
+                raise ComposerError(problem="a name stands twice", problem_mark=name.start_mark)
+            names.append(name.value)
+        return node
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - YAML

@@ -106,6 +106,16 @@ def test_every_mistake_in_a_file_is_told_at_once(sceau, register_file):
     assert "processings.0.purpose" in error
 
 
+def test_a_name_that_stands_twice_in_a_file_is_refused(sceau, tmp_path):
+    """Of two values of one name none is taken: the line of the second is told; what a merge adds is no second one."""
+    path = tmp_path / "register.yaml"
+    path.write_text("processings:\n  - id: twice\n    status: suspended\n    status: active\n")
+    status, error, _ = sceau("apply", path, url="http://127.0.0.1:9")
+    assert (status, f"{path}:4: it is no YAML, or a name stands in it twice" in error) == (2, True)
+    path.write_text("controllers:\n  - &one {id: a}\n  - {<<: *one, id: b}\n")
+    assert "controllers.1.kind" in sceau("apply", path, url="http://127.0.0.1:9")[1]
+
+
 def test_a_link_is_made_for_an_id_on_standard_input(sceau, register_file, pair):
     """The address alone is on standard output, and the page that it leads to opens."""
     sceau("apply", register_file(wanted("linked")))

@@ -1,5 +1,6 @@
 """`sceau import`: how columns are mapped, what is refused before anything is sent, and what is printed."""
 
+import csv
 import gzip
 import json
 
@@ -8,12 +9,13 @@ import uvicorn
 from typer.testing import CliRunner
 
 from app.cli import app as sceau
+from app.cli.import_files import Reading, members
 from app.core.errors import RefusalError
 from app.db.database import DatabaseUnavailableError
 from app.operations.consents.import_rows import import_rows
 from tests.consents.imports.test_imports import row
 from tests.faults.service import eventually, free_port
-from tests.support.api import BOOTSTRAP
+from tests.support.api import BOOTSTRAP, subject
 from tests.support.consents import SIGNED, notice_of, proof
 
 COLUMNS = "number;address;answer;date;given_at"
@@ -60,10 +62,45 @@ def test_columns_are_mapped_and_the_rest_is_set(shared, url, tmp_path):
         encoding="utf-8",
     )
     dry = _run(url, file, "--name=crm", "--dry-run", *MAPPED, *options)
-    assert dry == (0, "2 would be recorded, 0 unchanged, 0 refused.", "")
+    unread = "Columns that are not imported: given_at.\n"
+    assert dry == (0, "2 would be recorded, 0 unchanged, 0 refused.", unread)
     assert shared.reason("alice", "ads") == "no_consent"
-    assert _run(url, file, "--name=crm", *MAPPED, *options) == (0, "2 recorded, 0 unchanged, 0 refused.", "")
+    assert _run(url, file, "--name=crm", *MAPPED, *options) == (0, "2 recorded, 0 unchanged, 0 refused.", unread)
     assert [shared.reason(name, "ads") for name in ("alice", "bob")] == ["consent_in_force", "consent_refused"]
+
+
+def _cells(of, prefix=""):
+    """The members of a row by their dotted names, each as a cell holds it."""
+    for name, value in of.items():
+        if isinstance(value, dict):
+            yield from _cells(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", "|".join(value) if isinstance(value, list) else str(value)
+
+
+def test_every_member_of_a_row_has_its_column(tmp_path):
+    """A row with each member that the API takes is read from CSV as it would stand in NDJSON."""
+    young = {"age_band": "under_15", "given_by": "parent"}
+    by_parent = {**young, "parent": subject("ada"), "parent_checked_how": "declaration"}
+    more = {"elements": ["content", "attachments"], "version": 1, "territory": "FR", "joint_form": True}
+    whole = row(1, "ida", capacity=by_parent, **more)
+    cells = dict(_cells(whole))
+    assert cells.keys() == members().keys()
+    file = tmp_path / "whole.csv"
+    with file.open("w", encoding="utf-8") as lines:
+        csv.writer(lines).writerows([cells.keys(), cells.values()])
+    assert [each.members for each in Reading().rows(file)] == [whole]
+
+
+def test_one_column_may_hold_two_members(tmp_path):
+    """An address that is both a row's name in the older system and the person's id is mapped to both."""
+    file = tmp_path / "older.csv"
+    file.write_text("address,source_id\nida@example.fr,x\n")
+    read = Reading({"source_id": "address", "subject.id": "address"})
+    assert [each.members for each in read.rows(file)] == [
+        {"source_id": "ida@example.fr", "subject": subject("ida@example.fr")}
+    ]
+    assert read.unread == {"source_id"}
 
 
 def test_rows_of_ndjson_each_told_in_a_file(url, tmp_path):
@@ -124,6 +161,8 @@ def test_rows_that_take_too_long_together_are_sent_in_halves(url, tmp_path, monk
         ("a,b\n1,2\n", "rows.txt", "its name ends with none of .csv"),
         ("a,b\n1\n", "rows.csv", "rows.csv:2: it has not as many cells as the header"),
         ('{"a": 1}\nnot json\n', "rows.ndjson", "rows.ndjson:2: it is no JSON"),
+        ('{"a": 1, "a": 2}\n', "rows.ndjson", "rows.ndjson:1: it is no JSON, or a name stands in it twice"),
+        ("at,b,at\n1,2,3\n", "rows.csv", "rows.csv:1: it has two columns 'at' for at"),
         ("[1]\n", "rows.jsonl", "rows.jsonl:1: it is no object"),
         ("caf\xe9,b\n", "rows.csv", "it is not UTF-8"),
         ("x", "rows.csv.gz", "rows.csv.gz"),
