@@ -62,14 +62,26 @@ PERIODS = st.sampled_from([ConsentPeriod.parse(text) for text in ("P1Y", "P6M", 
 NOTICES = st.lists(st.integers(1, 365), unique=True, max_size=4).map(lambda days: tuple(sorted(days, reverse=True)))
 
 
-@example(COLLECTED, utc("2026-05-02T10:00:00"), SAME_INSTANT, ONE_YEAR, (30,), NEVER_FLAGGED)
-@example(COLLECTED, utc("2026-06-01T10:00:00"), SAME_INSTANT, ONE_YEAR, (), NEVER_FLAGGED)
-@example(COLLECTED, utc("2026-05-02T10:00:00"), PeriodPolicy(), ConsentPeriod(0, 90), (30,), NEVER_FLAGGED)
-@given(ANY_INSTANT, ANY_INSTANT, POLICIES, PERIODS, NOTICES, st.sampled_from([NEVER_FLAGGED, 200, 60, 30, 7, 1]))
-def test_nothing_that_is_to_be_said_is_passed_over(collected, at, policy, period, notices, stage):  # noqa: PLR0917
-    """A grant collected at or after the bound is not flagged, however years and notices are counted."""
-    renewal, entry = Renewal(policy, notices), processing(version(consent_validity=period))
+@example(COLLECTED, utc("2026-05-02T10:00:00"), SAME_INSTANT, [ONE_YEAR], (30,), NEVER_FLAGGED)
+@example(COLLECTED, utc("2026-06-01T10:00:00"), SAME_INSTANT, [ONE_YEAR], (), NEVER_FLAGGED)
+@example(COLLECTED, utc("2026-05-02T10:00:00"), PeriodPolicy(), [ConsentPeriod(0, 90)], (30,), NEVER_FLAGGED)
+@example(COLLECTED, utc("2025-07-01T10:00:00"), PeriodPolicy(), [ONE_YEAR, ConsentPeriod(1, 0)], (7,), NEVER_FLAGGED)
+@given(
+    ANY_INSTANT,
+    ANY_INSTANT,
+    POLICIES,
+    st.lists(PERIODS, min_size=1, max_size=2),
+    NOTICES,
+    st.sampled_from([NEVER_FLAGGED, 200, 60, 30, 7, 1]),
+)
+def test_nothing_that_is_to_be_said_is_passed_over(collected, at, policy, periods, notices, stage):  # noqa: PLR0917
+    """A grant collected at or after the bound is not flagged, however years and notices are counted.
+
+    Of several periods the last one is that of the version in force.
+    """
     at = max(collected, at)
+    later = [version(2, at.isoformat(), consent_validity=each, material=False) for each in periods[1:]]
+    renewal, entry = Renewal(policy, notices), processing(version(consent_validity=periods[0]), *later)
     _agree(granted(collected.isoformat()), entry, renewal, at, stage)
 
 
@@ -131,6 +143,41 @@ def test_what_cannot_be_due_is_not_looked_for():
     assert collected_before(entry, 1, NEVER_FLAGGED, START, later) == ANY_TIME
     retired = processing(changes=[StatusChange(AT, Status.RETIRED)])
     assert collected_before(retired, 1, NEVER_FLAGGED, START, AT) == ANY_TIME
+
+
+_INSTANT_BEFORE = timedelta(microseconds=1)
+EXPIRES = utc("2026-05-31T22:00:00")
+SHORT = processing(version(consent_validity=ConsentPeriod(0, 30)))
+OLDER = processing(version(), version(2, "2026-05-01T00:00:00"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "at", "stage", "expected"),
+    [
+        (processing(), EXPIRES, 7, Examined(Flag(FlagKind.EXPIRED), EXPIRED_STAGE)),
+        (processing(), EXPIRES - _INSTANT_BEFORE, 7, Examined(None, None)),
+        (processing(), EXPIRES - _INSTANT_BEFORE, NEVER_FLAGGED, Examined(Flag(FlagKind.DUE, 7), 7)),
+        (processing(), notice_at(EXPIRES, 30), 60, Examined(Flag(FlagKind.DUE, 30), 30)),
+        (processing(), notice_at(EXPIRES, 30), 30, Examined(None, None)),
+        (processing(), notice_at(EXPIRES, 30) - _INSTANT_BEFORE, 60, Examined(None, None)),
+        (SHORT, COLLECTED + timedelta(days=1), NEVER_FLAGGED, Examined(None, None)),
+        (SHORT, utc("2025-06-23T22:00:00"), NEVER_FLAGGED, Examined(Flag(FlagKind.DUE, 7), 7)),
+        (OLDER, EXPIRES - _INSTANT_BEFORE, 7, Examined(Flag(FlagKind.SUPERSEDED), OVER_STAGE)),
+    ],
+)
+def test_each_thing_is_said_from_its_instant_on(entry, at, stage, expected):
+    """Expiry, notice and newer version are said once, from their instant on; no notice is as long as a consent."""
+    grant = granted(COLLECTED.isoformat())
+    assert examine(grant, fold([grant], entry, at, START.policy), stage, START) == expected
+
+
+def test_whoever_declined_is_moved_without_a_word():
+    """A renewal that was declined is not announced any more; its expiry is."""
+    grant = granted(COLLECTED.isoformat())
+    said = [grant, event(EventKind.RENEWAL_DECLINED, "2026-04-10T10:00:00", 2)]
+    at = [notice_at(EXPIRES, 30), EXPIRES]
+    examined = [examine(grant, fold(said, processing(), each, START.policy), 60, START) for each in at]
+    assert examined == [Examined(None, 30), Examined(Flag(FlagKind.EXPIRED), EXPIRED_STAGE)]
 
 
 def test_what_is_to_come_is_left_as_it_is():
