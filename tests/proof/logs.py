@@ -25,6 +25,8 @@ from tests.support.commands import run_command
 from tests.support.databases import TestDatabase, administrator_url, new_database
 from tests.support.staff import publish
 
+GOOD, WRONG, UNREADABLE, INCOMPLETE = range(4)
+"""Exit statuses of the verifier, and of a replay; INCOMPLETE is good as far as it goes: nothing outside anchors it."""
 PUBLIC_URL = "https://sceau.example.fr"
 MINUTES_LATER = """
 UPDATE consent_event SET recorded_at = recorded_at + interval '3 minutes'
@@ -158,6 +160,13 @@ class Log:
         with psycopg.connect(self.database.owner_url) as connection:
             ((value,),) = connection.execute(query).fetchall()
         return value
+
+
+def ended(told: tuple[int, str], status: int, *words: str) -> bool:
+    """Whether a command ended with that status and said each of these words, and WRONG only where something is."""
+    print(told[1])  # shown if the test fails
+    said = all(each in told[1] for each in words)
+    return told[0] == status and said and (status == WRONG or "WRONG" not in told[1])
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from datetime import timedelta
 import pytest
 
 from tests.proof.asking import WIDE, ask, replayed
-from tests.proof.logs import MINUTES_LATER, Log, copied, lines_of
+from tests.proof.logs import MINUTES_LATER, WRONG, Log, copied, lines_of
 from tests.support import two_persons
 from tests.support.api import running, subject
 from tests.support.consent_page import Person, link
@@ -24,7 +24,6 @@ from tests.support.invalidations import invalidate
 from tests.support.staff import acknowledge, person, publish
 
 pytestmark = pytest.mark.deep
-WRONG = 1
 NOT_STATED = "the log does not state that this bundle was made"
 
 

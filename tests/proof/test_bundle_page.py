@@ -10,7 +10,7 @@ from app.operations.proof import bundle as bundling
 from app.operations.proof.bundle import OpenedEntry
 from app.pages.bundle import _acts, read_as_html
 from app.proof.entries import read_me
-from tests.proof.logs import Log, copied, file_of, lines_of, rewritten
+from tests.proof.logs import INCOMPLETE, WRONG, Log, copied, ended, file_of, lines_of, rewritten
 from tests.support.api import TestClock, processing, running, subject, utc
 from tests.support.consent_page import Person, link
 from tests.support.databases import new_database
@@ -18,7 +18,6 @@ from tests.support.databases import new_database
 PAGES = {"fr": "data/index.html", "en": "data/index.en.html"}
 VOID = {"meta", "link", "br", "img", "input", "hr", "wbr"}
 HOSTILE = "<script>alert('x')</script> \N{RIGHT-TO-LEFT OVERRIDE}txt.exe"
-INCOMPLETE = 3
 DAY = "2026-11-25T11:40:00Z"
 
 
@@ -213,16 +212,14 @@ def test_a_bundle_verifies_as_before_and_the_page_is_listed(made, tmp_path):
     """The manifest lists the pages and the verifier, so that a page that is changed afterwards is named."""
     with copied(made[0], tmp_path) as log:
         bundle = log.bundle()
-        status, output = log.verify(bundle)
-        assert (status, "WRONG" in output, "files against their SHA-256" in output) == (INCOMPLETE, False, True)
+        assert ended(log.verify(bundle), INCOMPLETE, "files against their SHA-256")
         listed = file_of(bundle, "manifest-sha256.txt").decode()
         assert all(f"  {name}\n" in listed for name in (*PAGES.values(), "data/verify.py"))
         assert log.alone(bundle, "--key", log.key().split("\n")[0]).returncode == INCOMPLETE
         assert file_of(bundle, "data/verify.py") == (log.place / "verify.py").read_bytes()
         changes = {PAGES["fr"]: lambda content: content.replace(b"Refus", b"Accord")}
         forged = rewritten(bundle, tmp_path / "forged.zip", changes)
-        status, output = log.verify(forged)
-        assert (status, f"{PAGES['fr']}: it was changed after the bundle was made" in output) == (1, True)
+        assert ended(log.verify(forged), WRONG, f"{PAGES['fr']}: it was changed after the bundle was made")
 
 
 def test_a_person_is_read_across_the_pieces(made, bundle, monkeypatch):

@@ -7,14 +7,13 @@ import pytest
 
 from tests.faults.service import eventually
 from tests.proof.asking import replayed
-from tests.proof.logs import Log, lines_of
+from tests.proof.logs import GOOD, INCOMPLETE, WRONG, Log, ended, lines_of
 from tests.support.api import running
 from tests.support.consents import hash_of, notice_of
 from tests.support.databases import new_database
 from tests.support.decision_rows import alter, every, logged_rows
 from tests.support.invalidations import WHY, invalidate
 
-GOOD_BUT_NOT_ANCHORED = 3
 TEXT = hash_of(notice_of("ads")["fr"])
 
 
@@ -35,35 +34,11 @@ def log(tmp_path_factory):
 def test_each_invalidation_is_one_entry_that_tells_no_text(log):
     """Each invalidation is one entry, without the text's hash and the reason, which are in its body."""
     bundle = log.bundle()
-    status, output = log.verify(bundle)
-    assert (status, "WRONG" in output) == (GOOD_BUT_NOT_ANCHORED, False), output
+    assert ended(log.verify(bundle), INCOMPLETE)
     lines = [line for line in lines_of(bundle) if json.loads(line["entry"])["kind"] == "invalidation"]
     assert [json.loads(line["entry"])["id"] for line in lines] == ["ads/1", "ads/2"]
     assert not any(TEXT in line["entry"] or WHY in line["entry"] for line in lines)
     assert all(WHY in json.dumps(line["body"]) for line in lines)
-
-
-TAMPERED = {
-    "its reason is changed": "UPDATE processing_invalidation SET reason = 'x' WHERE number = 1",
-    "it is back-dated": "UPDATE processing_invalidation SET at = at - interval '1 day' WHERE number = 1",
-    "it is about another text": "UPDATE processing_invalidation SET text_sha256 = sha256('x') WHERE number = 2",
-    "who made it is changed": "UPDATE processing_invalidation SET recorded_by = gen_random_uuid() WHERE number = 1",
-    "it is deleted": "DELETE FROM processing_invalidation WHERE number = 1",
-    "one is put in past the log": """INSERT INTO processing_invalidation
-        (processing, number, text_sha256, reason, recorded_at, recorded_by, at)
-        VALUES ('ads', 9, sha256('y'), 'x', now(), gen_random_uuid(), now())""",
-}
-
-
-@pytest.mark.parametrize("statement", TAMPERED.values(), ids=TAMPERED.keys())
-def test_an_invalidation_that_was_tampered_with_is_named(log, statement):
-    """An invalidation that a superuser changed, removed or added is named; once restored, the bundle is good."""
-    log.superuser("CREATE TABLE kept AS TABLE processing_invalidation", statement)
-    status, output = log.verify(log.bundle())
-    log.superuser("DELETE FROM processing_invalidation", "INSERT INTO processing_invalidation SELECT * FROM kept")
-    log.superuser("DROP TABLE kept")
-    assert (status, "WRONG:" in output, "invalidation" in output) == (1, True, True), output
-    assert log.verify(log.bundle())[0] == GOOD_BUT_NOT_ANCHORED
 
 
 def _ask(api, number):
@@ -93,9 +68,7 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
         _ask(api, 2)
         api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
         _ask(api, 1)
-    status, output = replayed(log)
-    assert output.endswith("14 decisions, 14 reproduced, 0 different, 0 not reproducible\n"), output
-    assert status == 0
+    assert ended(replayed(log), GOOD, "14 decisions, 14 reproduced, 0 different, 0 not reproducible\n")
     assert Counter(it.facts.shape.reason for it in logged_rows(database)) == {
         "consent_in_force": 6,
         "consent_invalid": 2,
@@ -106,4 +79,4 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
         database, every(lambda it: it.facts.shape.reason == "consent_invalid", changes=lambda row: row["changes"] - 1)
     )
     status, output = replayed(log)
-    assert (status, output.count("DIFFERENT: ")) == (1, 2), output
+    assert (status, output.count("DIFFERENT: ")) == (WRONG, 2), output

@@ -18,7 +18,7 @@ import pytest
 
 from app.db.session import random_id
 from tests.proof.forged import forged, later_of, state
-from tests.proof.logs import copied, file_of, lines_of, rewritten
+from tests.proof.logs import GOOD, INCOMPLETE, UNREADABLE, WRONG, copied, file_of, lines_of, rewritten
 from tests.proof.retained import owned, sign
 from tests.proof.test_bundle_decisions import ALTERED as DECISIONS_ALTERED
 from tests.support.api import running, subject
@@ -27,7 +27,6 @@ from tests.support.properties import first_each_time
 
 SECOND = Path(__file__).with_name("second_verifier.py")
 FORMAT = Path(__file__).parents[2] / "docs" / "proof-format.md"
-GOOD, WRONG, UNREADABLE, INCOMPLETE = range(4)
 ENTRIES = "data/entries.ndjson"
 GONE = "its body is gone, and no run of retention tells why"
 
@@ -444,6 +443,11 @@ def _restated(bundle, target):
     return rewritten(changed, target, {"later.json": lambda _: content})
 
 
+def _beginning_at_its_end(content):
+    facts = json.loads(content)
+    return json.dumps({**facts, "first": facts["size"]}).encode()
+
+
 def _lines_changed(change):
     def changed(content):
         lines = [json.loads(line) for line in content.splitlines()]
@@ -470,6 +474,8 @@ FORGED = {
     "a body left out": (_bodiless(), WRONG),
     "an entry left out": (_lines_changed(lambda lines: [*lines[:12], *lines[13:]]), WRONG),
     "the last entry left out": (_lines_changed(lambda lines: lines[:-1]), WRONG),
+    "the first entries left out": (_lines_changed(lambda lines: lines[3:]), WRONG),
+    "everything left out": ({ENTRIES: lambda _: b"", "data/log.json": _beginning_at_its_end}, WRONG),
     "an entry altered": (
         _lines_changed(lambda lines: [*lines[:12], {**lines[12], "entry": lines[12]["entry"] + " "}, *lines[13:]]),
         WRONG,
