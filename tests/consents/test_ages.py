@@ -8,22 +8,11 @@ from tests.support.databases import rows
 from tests.support.people import people
 
 CHILD = {"age_band": "under_15"}
-PARENT = {"age_band": "under_15", "given_by": "holder_of_parental_responsibility"}
 
 
 def _told(database, kind):
     query = "SELECT data->>'consent' FROM outbox WHERE type = %s ORDER BY xid, seq"
     return [consent for (consent,) in rows(database, query, f"fr.sceau.consent.{kind}")]
-
-
-@pytest.mark.parametrize("acts", [(CHILD, PARENT), (PARENT, CHILD)])
-def test_two_acts_are_one_joint_consent(asking, acts, zoe):
-    """The first act of a joint consent permits nothing; the second one, by the other side, puts it in force."""
-    first = asking.decide(zoe, "ads-mail", capacity=acts[0])
-    assert first["state"] == "awaiting_other_parent_or_child"
-    assert asking.reason(zoe, "ads-mail") == "consent_invalid"
-    assert asking.decide(zoe, "ads-mail", capacity=acts[1])["state"] == "in_force"
-    assert asking.reason(zoe, "ads-mail") == "consent_in_force"
 
 
 def test_a_withdrawal_may_say_the_age(asking, zoe):
@@ -32,17 +21,6 @@ def test_a_withdrawal_may_say_the_age(asking, zoe):
         asking.decide(zoe, name)
     asking.withdraw(zoe, "ads-mail", capacity=CHILD)
     assert asking.reason(zoe, "stats") == "consent_invalid"
-
-
-def test_an_age_must_be_stated_where_the_version_says_so(asking, zoe):
-    """A grant without a required age is invalid, even after an age is stated; the next grant is in force."""
-    asking.register("teens", age_statement_required=True)
-    consent = asking.decide(zoe, "teens")
-    assert (consent["state"], consent["defects"]) == ("invalid", ["age_unknown"])
-    asking.state_age(zoe, "adult")
-    assert asking.reason(zoe, "teens") == "consent_invalid"
-    asking.decide(zoe, "teens")
-    assert asking.reason(zoe, "teens") == "consent_in_force"
 
 
 def test_receivers_are_told_once_when_a_child_comes_of_age(asking, shared_database, zoe):

@@ -370,18 +370,6 @@ def test_an_erasure_leaves_the_person_whose_name_it_was(api, alice, ali, had_acc
     assert _reasons(api, alice, carol) == ["no_consent", "consent_in_force"]
 
 
-def test_an_export_tells_every_name(api, alice):
-    """An export lists each name of the person with its type and how it is known to be theirs (GDPR art. 15)."""
-    body = {"from": subject("@alice:example.fr", "mxid"), "to": subject(alice), "basis": "provider_account"}
-    api.ok("POST", "/v1/subjects/links", body)
-    export = api.ok("POST", "/v1/subjects/exports", {"subject": subject("@alice:example.fr", "mxid")})
-    names = [{name: each[name] for name in each if name != "since"} for each in export["names"]]
-    assert names == [
-        {"type": "user", "id": alice},
-        {"type": "mxid", "id": "@alice:example.fr", "basis": "provider_account"},
-    ]
-
-
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_another_worker_forgets_each_name(cache):
     """What one worker links, unlinks or withdraws by one name, another forgets under every name of the person."""

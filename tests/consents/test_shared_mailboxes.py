@@ -140,20 +140,6 @@ def test_an_explanation_names_the_rule(api, contact):
     assert export["shared_since"] == marked["effective_at"].replace("+00:00", "Z")
 
 
-def test_another_worker_forgets_what_it_permitted(contact):
-    """A worker that remembers a permit denies once another worker has answered that the mailbox is shared."""
-    with new_database() as database, running(database, cache="leased") as one, running(database, cache="leased") as two:
-        one.register("ads")
-        one.decide(contact, "ads")
-        for each in (one, two):
-            wait_for_lease(each)
-            assert [each.reason(contact, "ads") for _ in range(2)] == ["consent_in_force"] * 2
-        _shared(one, contact)
-        assert two.reason(contact, "ads") == "other_party"
-        _shared(one, contact, shared=False)
-        assert two.reason(contact, "ads") == "no_consent"
-
-
 def test_a_mark_beside_a_consent_leaves_none_in_force(api):
     """A consent at once with the mark of a shared mailbox is closed or refused."""
     for _ in range(12):

@@ -40,21 +40,13 @@ def test_an_explanation_gives_every_rule_and_the_facts(audit, alice):
 
 def test_an_old_decision_is_explained_as_it_was_known_then(audit, shared_clock, alice):
     """With `at` and `known_at` of an old decision, the explanation repeats its reason, despite later events."""
+    audit.state_age(alice, "adult")  # so that she is known already
     then = audit.evaluate(alice, "ads")
     shared_clock.at = NOON + timedelta(days=1)
     audit.decide(alice, "ads", collected_at=wire(NOON - timedelta(days=1)))
     as_known_then = _explain(audit, alice, at=wire(NOON), known_at=wire(NOON))
     assert as_known_then["context"]["reason"] == then["context"]["reason"] == "no_consent"
     assert _explain(audit, alice, at=wire(NOON))["context"]["reason"] == "consent_in_force"
-
-
-def test_a_withdrawal_not_yet_known_is_left_out(audit, shared_clock, alice):
-    """A later withdrawal does not change the explanation of an earlier permit as it was known then."""
-    audit.decide(alice, "ads")
-    shared_clock.at = NOON + timedelta(days=1)
-    audit.withdraw(alice, "ads")
-    assert _explain(audit, alice, at=wire(NOON), known_at=wire(NOON))["decision"] is True
-    assert _explain(audit, alice)["context"]["reason"] == "consent_withdrawn"
 
 
 def test_without_an_instant_it_is_the_live_decision(audit, alice):

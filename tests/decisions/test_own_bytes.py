@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.api import question, subject
+from tests.support.api import question
 
 
 def ordered(question, *names):
@@ -86,13 +86,3 @@ def test_a_malformed_participant_is_400_however_warm_the_service(warm, wrong):
         answers = warm.ok("POST", "/access/v1/evaluations", {"evaluations": [asked(good), asked(bad)]})["evaluations"]
         assert answers[0]["decision"] is True
         assert answers[1]["context"]["error"]["status"] == 400
-
-
-def test_the_decisions_of_a_processing_follow_its_own_members(warm):
-    """Another processing, another subject type and other elements in the same places are other questions."""
-    for _ in range(12):
-        assert warm.evaluate("alice", "ads-mail")["decision"] is True
-        assert warm.reason("alice", "ads-male") == "unknown_processing"
-        body = {**question("alice", "ads-mail"), "subject": subject("alice", "item")}
-        assert warm.ok("POST", "/access/v1/evaluation", body)["context"]["reason"] == "no_consent"
-        assert warm.reason("alice", "ads-mail", elements=["attachments"]) == "undeclared_element"

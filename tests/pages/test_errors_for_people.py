@@ -3,6 +3,7 @@
 import pytest
 
 from app.api.http.exchange import MOST_BODY_BYTES, wants_page
+from app.pages.rendering import PAGE_HEADERS
 from tests.support.api import running
 from tests.support.document import document
 
@@ -14,7 +15,7 @@ def is_page(answer, lang="fr"):
     return (
         answer.headers["content-type"] == "text/html; charset=utf-8"
         and f'<html lang="{lang}">' in answer.text
-        and answer.headers["x-robots-tag"].startswith("noindex")
+        and {name: answer.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
         and "x-request-id" in answer.headers
     )
 
@@ -32,6 +33,7 @@ def is_page(answer, lang="fr"):
         ("POST", "/consent/none", 400),
         ("GET", "/console/none", 404),
         ("GET", "/staff/none", 404),
+        ("GET", "/assets/none", 400),
         ("GET", "/consents", 404),
         ("GET", "/nothing/here", 404),
     ],

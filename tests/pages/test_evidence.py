@@ -59,19 +59,3 @@ def test_the_hash_can_be_recomputed_and_its_text_read(shared, lang):
     assert f"<code>{page.stated['stats-mail']}</code>" in after.html
     kept = shared.ok("GET", f"/v1/presented-texts/{page.stated['stats-mail']}")
     assert kept["text"].split("\n") == [" ".join(line.split()) for line in page.said["stats-mail"]]
-
-
-def test_a_text_that_was_not_shown_is_not_there(shared):
-    """The hash of a text that nobody answered is a 404."""
-    assert shared.call("GET", f"/v1/presented-texts/{'0' * 64}").status_code == 404
-
-
-def test_the_language_of_the_answer_is_that_of_the_text(shared):
-    """The French page records the French text's hash, and the English page the English one's."""
-    for lang in ("fr", "en"):
-        person = Person(shared, link(shared, f"speaks-{lang}", "ads-mail"), lang)
-        page = person.open()
-        person.press("refuse", "ads-mail")
-        (recorded,) = history(shared, f"speaks-{lang}")
-        assert recorded["evidence"]["language"] == lang
-        assert recorded["evidence"]["presented_text_sha256"] == page.stated["ads-mail"]

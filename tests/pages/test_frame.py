@@ -5,7 +5,7 @@ from jinja2 import UndefinedError
 from starlette.requests import Request
 
 from app.pages import words
-from app.pages.rendering import HERE, PAGE_HEADERS, error_page, render
+from app.pages.rendering import HERE, error_page, render
 from app.pages.words import SHARED, accepted
 from app.words import Language
 from tests.support.api import refusal_of, running
@@ -30,18 +30,6 @@ from tests.support.consent_page import link
 def test_accept_language(header, expected):
     """The better liked of French and English, French when the header prefers neither or is not one."""
     assert accepted(header) == Language(expected)
-
-
-def test_errors_are_pages(shared):
-    """A wrong address among those of pages is told in HTML, in the language asked for, under the headers of pages."""
-    answer = shared.with_key(None).call("GET", "/assets/none?lang=en")
-    assert answer.status_code == 400
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert '<html lang="en">' in answer.text
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert {name: answer.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
 
 
 def test_style_sheet_fetches_nothing(shared):

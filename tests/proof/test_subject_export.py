@@ -208,11 +208,13 @@ def test_what_is_kept_beside_the_ledger_is_in_it(api):
     """An export lists the person's page links and names; an unknown person's has no links, requests, flags or names."""
     alice, eve, alice2 = people("alice", "eve", "alice2")
     link(api, alice, "ads")
-    api.link_names(alice2, alice)
+    link_of_both = {"from": subject(alice2, "mxid"), "to": subject(alice), "basis": "user_proved"}
+    api.ok("POST", "/v1/subjects/links", link_of_both)
     export = _export(api, alice)
     (made,) = export["consent_links"]
     assert (made["processings"], set(made) & {"token_sha256", "subject_ref"}) == (["ads"], set())
-    assert [(each["id"], each.get("basis")) for each in export["names"]] == [(alice, None), (alice2, "user_proved")]
+    names = [(each["type"], each["id"], each.get("basis")) for each in export["names"]]
+    assert names == [("user", alice, None), ("mxid", alice2, "user_proved")]
     assert "shared_since" not in export
     nobody = _export(api, eve)
     assert [nobody[each] for each in ("consent_links", "asked", "renewal_flags", "names")] == [[]] * 4
