@@ -21,9 +21,10 @@ from app.operations.service.rewrite_locators import rewrite_locators
 from tests.faults.service import eventually
 from tests.support.api import PSEUDONYM_KEY, processing, question, running, subject
 from tests.support.commands import run_command
-from tests.support.consents import SIGNED, grant, written
+from tests.support.consents import grant, written
 from tests.support.databases import administrator_url, new_database, rows
 from tests.support.decision_rows import logged_rows
+from tests.support.imports import imported, row
 from tests.support.pools import in_a_pool
 
 OTHER_KEY = "33" * 32
@@ -297,12 +298,8 @@ def test_an_older_grant_is_unknown_while_a_key_may_not_find_who_was_erased():
         [(day,)] = rows(database, "SELECT ended_at FROM subject_locator WHERE ended_at IS NOT NULL")
         after = datetime.combine(day.astimezone(PARIS).date() + timedelta(days=1), time(), PARIS)
         with running(database, pseudonym_key=NEW) as api:
-            sent = []
-            for name, at in (("alice", after - timedelta(seconds=1)), ("carol", after)):
-                row = grant(name, "ads", evidence=SIGNED)
-                sent.append({**row, "source_id": name, "at": written(at)})
-                del sent[-1]["collected_at"]
-            answer = api.ok("POST", "/v1/imports", {"import": "crm", "until": written(after), "rows": sent})
+            sent = [row(1, "alice", at=after - timedelta(seconds=1)), row(1, "carol", at=after)]
+            answer = imported(api, *sent, until=written(after))
             assert [each["proof"] for each in answer["rows"]] == ["unknown", "stated"]
 
 

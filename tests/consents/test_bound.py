@@ -7,7 +7,8 @@ import pytest
 
 from app.operations.consents import recorder
 from tests.support.api import subject
-from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
+from tests.support.consents import grant, written
+from tests.support.imports import imported, row
 
 FEW = 5
 
@@ -66,16 +67,13 @@ def test_only_consents_given_here_count(shared, bob):
     name = f"ads-{uuid4().hex[:8]}"
     shared.register(name)
     past = [datetime.now(UTC) - timedelta(days=days) for days in range(2, 2 + FEW)]
-    stated = {"subject": subject(bob), "processing": name, "decision": "granted"}
-    evidence = own_form(proof(notice_of(name), SIGNED), bob)
-    rows = [{**stated, "source_id": str(at), "at": written(at), "evidence": evidence} for at in past]
-    imports = {"import": "crm", "until": written(past[0])}
-    answer = shared.ok("POST", "/v1/imports", {**imports, "rows": rows[1:]})
+    rows = [row(at, bob, at=at, processing=name) for at in past]
+    answer = imported(shared, *rows[1:], until=written(past[0]))
     assert [each["result"] for each in answer["rows"]] == ["recorded"] * (FEW - 1)
     for _ in range(FEW):
         shared.decide(bob, name, "refused")
     assert [refused(shared, bob, name)[0] for _ in range(FEW + 1)] == [*[201] * FEW, 409]
-    answer = shared.ok("POST", "/v1/imports", {**imports, "rows": rows[:1]})
+    answer = imported(shared, rows[0], until=written(past[0]))
     assert [each["result"] for each in answer["rows"]] == ["recorded"]
 
 

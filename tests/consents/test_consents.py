@@ -38,7 +38,7 @@ def _refused(pip, body, status, slug):
     [
         {"presented_text_sha256": sha256(b"Texte de ads").hexdigest()},
         {"presented_text_sha256": sha256(b"Text of ads").hexdigest().upper(), "language": "en"},
-        {"language": "en-GB", "presented_text_sha256": sha256(b"Text of ads").hexdigest()},
+        {"language": "EN-gb", "presented_text_sha256": sha256(b"Text of ads").hexdigest()},
         {"positive_act": "spoken", "method": "phone", "document_sha256": sha256(b"The recording").hexdigest()},
     ],
 )

@@ -23,6 +23,7 @@ from tests.faults.service import HANGS, eventually
 from tests.support.api import settings_for, subject
 from tests.support.consents import SIGNED, grant
 from tests.support.databases import administrator_url, rows
+from tests.support.imports import row
 from tests.support.people import people
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -263,9 +264,8 @@ def test_no_write_of_a_revoked_key_is_recorded_after_the_revocation(api, shared_
     busy, other = people("busy", "other")
     api.decide(busy, "ads")
     made = api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["consents:write", "consents:import"]})
-    row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", "processing": "ads", "decision": "refused"}
     bodies = {
-        "imports": ("/v1/imports", {"import": "older", "rows": [{**row, "subject": subject(busy)}]}),
+        "imports": ("/v1/imports", {"import": "older", "rows": [row(1, busy, "refused")]}),
         "mailboxes": ("/v1/subjects/mailboxes", {"subject": subject(busy), "shared": True}),
         "closures": ("/v1/subjects/closures", {"subject": subject(busy)}),
         "links": ("/v1/subjects/links", {"from": subject(busy), "to": subject(other), "basis": "user_proved"}),

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.consents.imports.test_imports import imported, row
 from tests.pages.test_joint import two
 from tests.support.api import subject
 from tests.support.consents import grant, written
+from tests.support.imports import imported, row
 from tests.support.people import people
 
 BY_WHICH = pytest.mark.parametrize("linked", [True, False], ids=["first", "second"])

@@ -8,6 +8,7 @@ from app.operations.consents.make_links import remove_ended_links
 from tests.support.api import Api, TestClock, subject, utc
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.databases import TestDatabase
+from tests.support.narrowings import NARROWINGS
 from tests.support.people import people
 from tests.support.sweeping import sweep
 
@@ -150,23 +151,7 @@ def test_a_retired_processing_ends_no_link_about_others(clocked, clock, database
     assert "withdraw" in people[1].open().buttons["ads-mail"]
 
 
-def take_away(how: str, api: Api, made: dict[str, str]) -> None:
-    """Take from a caller what lets it ask."""
-    path = f"/v1/keys/{made['id']}"
-    if how == "caller":
-        api.ok("DELETE", path)
-    elif how == "key":
-        (key,) = api.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]["keys"]
-        api.ok("PATCH", path, {"revoke_keys": [key["id"]]})
-    elif how == "compromised":
-        api.ok("POST", f"{path}/rotations", {"compromised": True})
-    elif how == "scope":
-        api.ok("PATCH", path, {"scopes": ["consents:read"]})
-    else:
-        api.ok("PATCH", path, {"processings": ["stats"]})
-
-
-@pytest.mark.parametrize("how", ["caller", "key", "compromised", "scope", "processing"])
+@pytest.mark.parametrize("how", NARROWINGS)
 def test_links_of_who_may_no_longer_ask_still_withdraw(asking, how):
     """The links of a caller that lost its key, its scope or the processing collect nothing, and still withdraw."""
     made = asking.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write", "consents:read"]})
@@ -174,7 +159,7 @@ def test_links_of_who_may_no_longer_ask_still_withdraw(asking, how):
     asked, consenting = (Person(asking, link(form, name, "ads-mail")) for name in names)
     consenting.press("accept", "ads-mail")
     fields = asked.open().filled("accept", "ads-mail")
-    take_away(how, asking, made)
+    asking.ok(*NARROWINGS[how](made, "ads-mail"))
     assert asked.send(fields).status == 410
     assert asking.reason(names[0], "ads-mail") == "no_consent"
     assert consenting.open().buttons == {"ads-mail": ["withdraw"]}
@@ -197,7 +182,7 @@ def test_only_one_of_several_processings_is_taken_away(asking):
     """A link still asks about its other processings when its caller loses one of them."""
     made = asking.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
     person = Person(asking, link(asking.with_key(made["key"]), "both", "ads-mail", "stats"))
-    take_away("processing", asking, made)
+    asking.ok("PATCH", f"/v1/keys/{made['id']}", {"processings": ["stats"]})
     assert person.open().buttons == {"stats": ["accept", "refuse"]}
 
 

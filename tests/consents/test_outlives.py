@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.consents.imports.test_imports import LONG_AGO, imported, row
 from tests.consents.test_accounts import OTHER_KEY, _exchange, days_pass
 from tests.support.api import PSEUDONYM_KEY, running, subject
 from tests.support.consents import SIGNED, grant, written
+from tests.support.imports import LONG_AGO, imported, row
 from tests.support.people import people
 
 

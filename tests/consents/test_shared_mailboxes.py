@@ -9,6 +9,7 @@ from tests.support.api import question, refused, running, subject
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.consents import grant
 from tests.support.databases import new_database
+from tests.support.imports import imported, row
 from tests.support.people import people
 
 
@@ -93,9 +94,7 @@ def test_a_consent_is_refused_by_every_way(api, contact):
     assert refused(api.call("POST", "/v1/consents", consent)) == (409, "mailbox-shared")
     [item] = api.ok("POST", "/v1/consents/batch", {"items": [consent]})["items"]
     assert (item["status"], item["problem"]["type"].rpartition(":")[2]) == (409, "mailbox-shared")
-    row = {"source_id": "1", "at": consent["collected_at"], "subject": consent["subject"], "processing": "ads"}
-    older = {"import": "older", "until": consent["collected_at"], "rows": [{**row, "decision": "granted"}]}
-    assert "mailbox-shared" in str(api.ok("POST", "/v1/imports", older))
+    assert "mailbox-shared" in str(imported(api, row(1, contact)))
     assert page.send(form).status == 410
     assert refused(ask_link(api, contact, "ads")) == (409, "mailbox-shared")
     api.decide(contact, "ads", "refused")

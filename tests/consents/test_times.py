@@ -130,14 +130,6 @@ def test_an_imported_withdrawal_leaves_a_later_consent(pip):
     assert pip.reason("k", "ads") == "consent_in_force"
 
 
-def test_a_withdrawal_of_nothing_outranks_an_older_import(pip):
-    """A withdrawal recorded when there was nothing to withdraw keeps an older paper consent from reviving."""
-    assert pip.withdraw("l", "ads")["withdrawn"] == []
-    consent = pip.decide("l", "ads", collected_at=_ago(days=30))
-    assert consent["state"] == "withdrawn"
-    assert pip.reason("l", "ads") == "consent_withdrawn"
-
-
 def test_a_withdrawal_from_all_covers_what_is_registered_later(pip, shared_clock):
     """A withdrawal from every processing holds against older imports to one that is registered afterwards."""
     assert pip.withdraw("m")["withdrawn"] == []
@@ -161,24 +153,6 @@ def test_what_was_collected_before_a_closure_is_refused_after_it(pip):
     withdrawal = {"subject": subject("n"), "received_at": _ago(days=30)}
     assert pip.call("POST", "/v1/withdrawals", withdrawal).status_code == 422
     assert pip.reason("n", "later-for-closures") == "no_consent"
-
-
-def test_renewing_all_day_long_never_exceeds_a_year(live, shared_clock):
-    """Renewing many times in a day gives a year from the last collection, never more."""
-    for minute in range(0, 60, 6):
-        shared_clock.at = NOON + timedelta(minutes=minute)
-        assert live.decide("q", "ads")["expires_at"] == "2027-06-14T22:00:00Z"
-    assert live.evaluate("q", "ads")["context"]["valid_until"] == "2027-06-14T22:00:00Z"
-
-
-def test_a_consent_lapses_at_its_expiry_with_nothing_running(live, shared_clock):
-    """A permit ends exactly at its `valid_until`, without any job running."""
-    live.decide("r", "ads")
-    until = utc(live.evaluate("r", "ads")["context"]["valid_until"])
-    shared_clock.at = until - timedelta(microseconds=1)
-    assert live.reason("r", "ads") == "consent_in_force"
-    shared_clock.at = until
-    assert live.reason("r", "ads") == "consent_expired"
 
 
 def test_a_shorter_ceiling_of_the_deployment_applies_to_earlier_consents(clock):

@@ -1,7 +1,5 @@
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from tests.support.api import processing, utc
 
 
@@ -14,10 +12,3 @@ def test_a_callers_own_now_is_taken_for_now(api):
     added = api.ok("POST", "/v1/processings/ads/versions", body)
     assert added["version"]["number"] == 2
     assert utc(added["version"]["effective_from"]) > utc(stated)
-
-
-@pytest.mark.parametrize("language", ["FR", "fr-FR", "fr"])
-def test_a_language_tag_is_read_as_bcp_47_says(api, language):
-    """The notice shown is found whatever the tag's case and region."""
-    api.register("ads")
-    assert api.decide("alice", "ads", evidence={"language": language})["state"] == "in_force"

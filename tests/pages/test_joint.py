@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.api import refused, subject, utc
+from tests.support.api import refused, subject
 from tests.support.consent_page import PARENT, Page, Person, ask_link, history, link
 
 
@@ -93,15 +93,6 @@ def test_either_withdraws(shared, side):
     assert shared.reason(name, "ads-mail") == "consent_withdrawn"
 
 
-def test_a_first_act_is_taken_back(shared):
-    """Before the other one has answered, too; the other's yes alone then permits nothing."""
-    child, parent = two(shared, "young-undecided", "ads-mail")
-    child.press("accept", "ads-mail")
-    child.press("withdraw", "ads-mail")
-    parent.press("accept", "ads-mail")
-    assert shared.reason("young-undecided", "ads-mail") == "consent_invalid"
-
-
 def test_each_page_speaks_to_its_reader(shared):
     """The child is spoken to plainly; the parent reads whose messages are meant; each hash is that of its page."""
     child, parent = two(shared, "young-reader", "ads-mail")
@@ -184,19 +175,6 @@ def test_only_of_who_is_under_fifteen(shared):
     alone = ask_link(shared, "child-alone", "ads-mail", age_band="under_15")
     assert refused(alone) == (409, "joint-consent-needed")
     assert "parent" not in ask_link(shared, "grown-up", "ads-mail").json()
-
-
-def test_after_thirty_days_a_first_act_waits_for_nothing(clocked, clock):
-    """A second act after thirty days does not complete the first one."""
-    clocked.register("ads-mail")
-    child, _ = two(clocked, "slow", "ads-mail")
-    child.press("accept", "ads-mail")
-    clock.at = utc("2026-07-20T12:00:00Z")
-    _, parent = two(clocked, "slow", "ads-mail")
-    page = parent.open()
-    assert "Aucun accord valable n'est enregistré." in page.text()
-    parent.press("accept", "ads-mail")
-    assert clocked.reason("slow", "ads-mail") == "consent_invalid"
 
 
 def test_who_turned_fifteen_is_not_asked_by_a_joint_link(shared):

@@ -135,14 +135,3 @@ def test_the_kept_page_shows_the_text_that_was_hashed(shared):
         status_code, headers, text = 200, {}, html
 
     assert Page(Answer()).fingerprint("ads-mail") == recorded["evidence"]["presented_text_sha256"]
-
-
-def test_another_language_is_another_page(shared):
-    """The English page that was kept is not the French one."""
-    digests = set()
-    for lang in ("fr", "en"):
-        person = Person(shared, link(shared, f"page-{lang}", "ads-mail"), lang)
-        person.press("refuse", "ads-mail")
-        (recorded,) = history(shared, f"page-{lang}")
-        digests.add(recorded["evidence"]["presented_page_sha256"])
-    assert len(digests) == 2

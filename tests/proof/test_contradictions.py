@@ -33,6 +33,7 @@ from tests.proof.logs import (
 from tests.support.api import running, subject
 from tests.support.commands import run_command
 from tests.support.databases import new_database
+from tests.support.imports import imported, row
 
 
 @pytest.fixture(scope="module")
@@ -288,8 +289,7 @@ def test_what_was_said_earlier_ends_nothing_that_was_said_later(log):
         consent = api.decide("olga", "ads")["id"]
         log.append()
         receipt = log.receipt(api, consent)
-        row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", "subject": subject("olga"), "processing": "ads"}
-        api.ok("POST", "/v1/imports", {"import": "older", "rows": [{**row, "decision": "refused"}]})
+        imported(api, row(1, "olga", "refused"))
         log.append()
         status, output = log.verified(log.bundle(), receipt)
         assert (status, "does not stand any more" in output) == (INCOMPLETE, False), output

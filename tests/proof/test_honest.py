@@ -13,6 +13,7 @@ from tests.support import two_persons
 from tests.support.api import running, subject
 from tests.support.databases import new_database
 from tests.support.exports import key_of, restored
+from tests.support.imports import row
 from tests.support.invalidations import invalidate
 from tests.support.sweeping import sweep
 
@@ -79,8 +80,7 @@ class Life:
 
     def _import(self, name, about):
         self.number += 1
-        row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", "decision": "refused"}
-        return {"import": f"older-{self.number}", "rows": [{"subject": subject(name), "processing": about, **row}]}
+        return {"import": f"older-{self.number}", "rows": [row(1, name, "refused", processing=about)]}
 
     def _close(self):
         with self.patch.context() as patch:

@@ -10,10 +10,11 @@ import pytest
 from app.proof.verifier.bodies import _before
 from tests.proof.logs import INCOMPLETE, ended, lines_of
 from tests.proof.retained import event_kinds, owned, sign
-from tests.support.api import running, subject
+from tests.support.api import running, utc
 from tests.support.commands import run_command
 from tests.support.databases import administrator_url, new_database, rows
 from tests.support.exports import key_of, restored
+from tests.support.imports import imported, row
 from tests.support.two_persons import answer, person
 
 
@@ -93,9 +94,7 @@ def test_a_hold_that_is_over_holds_nothing(old):
 def test_what_was_only_just_recorded_stays(old):
     """A run keeps old decisions that were just imported, and events that are not in the log yet."""
     with running(old.database) as api:
-        refusal = {"subject": subject("dora"), "processing": "ads", "decision": "refused"}
-        row = {"source_id": "1", "at": "2015-01-01T00:00:00Z", **refusal}
-        api.ok("POST", "/v1/imports", {"import": "older", "rows": [row]})
+        imported(api, row(1, "dora", "refused", at=utc("2015-01-01T00:00:00Z")))
     with psycopg.connect(administrator_url(old.database.name), autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute(

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import UNLIMITED, Api, processing, running, subject
-from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
+from tests.support.api import UNLIMITED, Api, processing, running
+from tests.support.consents import SIGNED, grant, written
 from tests.support.databases import new_database
+from tests.support.imports import row
 from tests.support.two_persons import add, person
 
 
@@ -56,9 +57,8 @@ def test_older_consents_wait(ada):
     at = datetime.now(UTC) - timedelta(days=30)
     dated = grant("otto", "ads", at=at, evidence=SIGNED)
     assert ada.call("POST", "/v1/consents", dated).status_code == 422
-    signed = {"evidence": own_form(proof(notice_of("ads"), SIGNED), "gil"), "at": written(at), "decision": "granted"}
-    row = {"source_id": "1", "subject": subject("gil"), "processing": "ads", **signed}
-    body = {"import": "crm", "until": written(at + timedelta(days=1)), "rows": [row], "grants_expected": 1}
+    until, rows = written(at + timedelta(days=1)), [row(1, "gil", at=at)]
+    body = {"import": "crm", "until": until, "rows": rows, "grants_expected": 1}
     assert ada.ok("POST", "/v1/imports", {**body, "dry_run": True})["recorded"] == 1
     assert ada.call("POST", "/v1/imports", body).json()["type"] == "urn:sceau:problem:import-not-approved"
     assert {ada.reason(name, "ads") for name in ("otto", "gil")} == {"no_consent"}

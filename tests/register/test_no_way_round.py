@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from tests.support.api import UNLIMITED, Api, processing, question, running, subject
-from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
+from tests.support.consents import grant, written
 from tests.support.databases import new_database
+from tests.support.imports import row
 from tests.support.staff import TEXT
 from tests.support.two_persons import WHY, person, rule, version, waiting
 
@@ -84,17 +85,7 @@ def _version(place: Place, **more: Any) -> dict[str, Any]:
 
 def _rows(place: Place) -> dict[str, Any]:
     at = datetime.now(UTC) - timedelta(minutes=1)
-    rows = [
-        {
-            "source_id": f"{who} {place.number}",
-            "subject": place.who(who),
-            "processing": place.named("ads"),
-            "decision": "granted",
-            "at": written(at),
-            "evidence": own_form(proof(notice_of(place.named("ads")), SIGNED), place.named(who)),
-        }
-        for who in PEOPLE
-    ]
+    rows = [row(1, place.named(who), at=at, processing=place.named("ads")) for who in PEOPLE]
     return {"import": place.named("crm"), "until": _until(place.number), "rows": rows}
 
 

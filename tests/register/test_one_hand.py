@@ -9,8 +9,9 @@ import pytest
 
 from tests.support.api import UNLIMITED, Api, refused, running, subject
 from tests.support.consent_page import Person, link
-from tests.support.consents import SIGNED, notice_of, own_form, proof, written
+from tests.support.consents import written
 from tests.support.databases import new_database
+from tests.support.imports import row
 from tests.support.issuer import Issuer, issuing
 from tests.support.two_persons import WHY, add, answer, person, rule, waiting
 
@@ -187,12 +188,11 @@ def test_an_import_that_grew_is_not_what_was_approved(place):
     api, ada, bob, _ = place
     ads = _ads(place, "grows")
     time.sleep(0.01)
-    until = written(datetime.now(UTC))
-    signed = {"evidence": own_form(proof(notice_of(ads), SIGNED), "gil"), "at": until, "decision": "granted"}
-    row = {"source_id": "1", "subject": {"type": "user", "id": "gil"}, "processing": ads, **signed}
-    body = {"import": "grows", "until": until, "rows": [row, {**row, "source_id": "2"}]}
+    until = datetime.now(UTC)
+    rows = [row(number, "gil", at=until, processing=ads) for number in (1, 2)]
+    body = {"import": "grows", "until": written(until), "rows": rows}
     for grants, kind in ((1, "import-not-approved"), (1_000_000, "proposal-pending")):
-        answered = ada.call("POST", "/v1/imports", {**body, "rows": [row], "grants_expected": grants})
+        answered = ada.call("POST", "/v1/imports", {**body, "rows": rows[:1], "grants_expected": grants})
         assert refused(answered) == (409, kind)
     [proposal] = waiting(ada, "import")
     assert (proposal["wanted"]["grants"], answer(bob, proposal["id"]).status_code) == (1, 201)

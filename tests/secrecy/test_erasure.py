@@ -21,7 +21,6 @@ from app.ledger.identifiers import Pseudonyms
 from app.operations.consents.sweep_renewals import sweep_renewals
 from app.operations.webhooks.deliver_webhooks import dispatch_events
 from app.snapshot.tables import trim
-from tests.consents.imports.test_imports import imported, row
 from tests.faults.service import eventually
 from tests.secrecy.markers import MARKERS, leaks
 from tests.secrecy.requests import BODIES
@@ -30,6 +29,7 @@ from tests.support.api import PSEUDONYM_KEY, Api, TestClock, question, running, 
 from tests.support.consent_page import Person, link
 from tests.support.databases import TestDatabase, administrator_url, new_database
 from tests.support.decision_rows import logged_rows
+from tests.support.imports import imported, row
 
 ERASED = MARKERS["subject"].address
 """Whom the requests of this folder name as their subject, and who is erased."""

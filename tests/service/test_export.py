@@ -17,12 +17,12 @@ from app.db.transfer import TABLES
 from app.journal.files import KeptHeads
 from app.proof.notes import Signer, signed_checkpoint
 from app.proof.verifier.notes import Checkpoint
-from tests.consents.imports.test_imports import imported, row
 from tests.support.api import running, subject
 from tests.support.commands import run_command
 from tests.support.consent_page import Person, link
 from tests.support.databases import new_database
 from tests.support.exports import key_of, restored
+from tests.support.imports import imported, row
 from tests.support.invalidations import invalidate
 from tests.support.staff import publish
 

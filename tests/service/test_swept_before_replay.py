@@ -5,11 +5,11 @@ from typing import Any
 
 import psycopg
 
-from tests.consents.imports.test_imports import row
 from tests.support.api import running, subject
 from tests.support.commands import run_command
 from tests.support.consents import written
 from tests.support.databases import new_database
+from tests.support.imports import row
 from tests.support.sweeping import sweep
 
 ACTS = (("closures",), ("erasures",), ("closures", "erasures"))

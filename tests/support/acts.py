@@ -13,6 +13,7 @@ from tests.support.api import BOOTSTRAP, Api, processing, put_controller, questi
 from tests.support.console import SITE, Visitor
 from tests.support.databases import TestDatabase
 from tests.support.gate import propose_at_gate
+from tests.support.imports import row
 from tests.support.staff import TEXT, publish
 from tests.support.two_persons import add, version
 
@@ -215,10 +216,9 @@ def _erase(world: World) -> Any:
 
 def _import(world: World, identifier: str) -> Any:
     """Import by a new caller, because a caller's imports are noted once a day."""
-    refusal = {"subject": subject("dora"), "processing": world.registered(), "decision": "refused"}
-    row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", **refusal}
+    refusal = row(1, "dora", "refused", processing=world.registered())
     importer = world.api.with_key(world.api.new_key("consents:import"))
-    return importer.call("POST", "/v1/imports", {"import": identifier, "rows": [row]}, IDENTIFIED)
+    return importer.call("POST", "/v1/imports", {"import": identifier, "rows": [refusal]}, IDENTIFIED)
 
 
 CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {

@@ -13,10 +13,10 @@ from app.cli.import_files import Reading, members
 from app.core.errors import RefusalError
 from app.db.database import DatabaseUnavailableError
 from app.operations.consents.import_rows import import_rows
-from tests.consents.imports.test_imports import row
 from tests.faults.service import eventually, free_port
 from tests.support.api import BOOTSTRAP, subject
 from tests.support.consents import SIGNED, notice_of, proof
+from tests.support.imports import row
 
 COLUMNS = "number;address;answer;date;given_at"
 MAPPED = (

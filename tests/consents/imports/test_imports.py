@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -10,26 +11,11 @@ from tests.faults.service import eventually
 from tests.support.api import refused, running, subject
 from tests.support.consents import SIGNED, grant, hash_of, notice_of, own_form, proof, written
 from tests.support.databases import administrator_url, new_database
+from tests.support.imports import LONG_AGO, UNTIL, imported, row
 from tests.support.people import people
 from tests.support.two_persons import answer, person, rule, waiting
 
-LONG_AGO = datetime.now(UTC) - timedelta(days=100)
-UNTIL = written(datetime.now(UTC) - timedelta(days=1))
-"""When the older system stopped deciding."""
 WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-
-
-def row(number, name, decision="granted", *, at=LONG_AGO, processing="ads", **more):
-    """A row of an older system: of a grant, a form signed on paper."""
-    signed = own_form(proof(notice_of(processing), SIGNED), name)
-    evidence = {"evidence": signed} if decision == "granted" else {}
-    members = {"source_id": f"{name}-{number}", "subject": subject(name), "decision": decision, "at": written(at)}
-    return {**members, "processing": processing, **evidence, **more}
-
-
-def imported(api, *rows, name="crm", **more):
-    """What an import answers."""
-    return api.ok("POST", "/v1/imports", {"import": name, "rows": list(rows), "until": UNTIL, **more})
 
 
 def results(answer):
@@ -328,7 +314,7 @@ def test_several_people_may_have_signed_one_form(registered):
     """A second person's row with one signed form is refused, unless it says that the form is a joint one."""
     ann, ben = people("ann", "ben")
     form = {"document_sha256": "ab" * 32}
-    signed = {"evidence": {**own_form(proof(notice_of("ads"), SIGNED), "x"), **form}}
+    signed: dict[str, Any] = {"evidence": {**own_form(proof(notice_of("ads"), SIGNED), "x"), **form}}
     answer = imported(registered, row(1, ann, **signed), row(2, ben, **signed))
     assert results(answer) == ["recorded", "refused"]
     joint = imported(registered, row(3, ben, **signed, joint_form=True), name="joint")

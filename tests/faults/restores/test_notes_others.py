@@ -7,8 +7,8 @@ import pytest
 
 from tests.faults.restores.restorable import asked
 from tests.faults.service import eventually
-from tests.support.api import subject
 from tests.support.consents import notice_of, proof, written
+from tests.support.imports import row
 
 pytestmark = pytest.mark.deep
 
@@ -17,8 +17,7 @@ UNTIL = written(datetime.now(UTC))
 
 def _row(name, kind="withdrawn", **more):
     """A decision that another system had."""
-    row = {"source_id": f"{name} {time.monotonic_ns()}", "subject": subject(name), "processing": "ads-mail"}
-    return {**row, "decision": kind, "at": written(datetime.now(UTC)), **more}
+    return row(time.monotonic_ns(), name, kind, at=datetime.now(UTC), processing="ads-mail", **more)
 
 
 def _send(service, *rows):

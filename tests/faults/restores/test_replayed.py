@@ -15,7 +15,8 @@ from tests.faults.restores.restorable import ONE, asked, narrow
 from tests.faults.service import environment, eventually
 from tests.faults.words import decision, question, withdrawal
 from tests.support.api import PSEUDONYM_KEY, processing, subject
-from tests.support.consents import SIGNED, grant, notice_of, proof, written
+from tests.support.consents import grant, written
+from tests.support.imports import row
 
 
 @pytest.mark.parametrize("cache", ["leased", pytest.param("strict", marks=pytest.mark.deep)])
@@ -121,9 +122,8 @@ async def _exchange(url):
 def test_a_note_is_found_by_each_key_that_was_in_use(deployment, monkeypatch, alone):
     """A replay finds a note made under two pseudonym keys, and leaves one under another key to the operator."""
     wendy = f"wendy-{alone}".lower()
-    at, evidence = written(datetime.now(UTC) - timedelta(days=1)), proof(notice_of("ads-mail"), SIGNED)
-    row = {"source_id": "1", "subject": subject(wendy), "processing": "ads-mail", "decision": "granted"}
-    sent = {"import": wendy, "until": at, "rows": [{**row, "at": at, "evidence": evidence}]}
+    at = datetime.now(UTC) - timedelta(days=1)
+    sent = {"import": wendy, "until": written(at), "rows": [row(1, wendy, at=at, processing="ads-mail")]}
     both = (f"{PSEUDONYM_KEY},{NEW_KEY}", f"{NEW_KEY},{PSEUDONYM_KEY}")
     for keys in (*both, NEW_KEY) if alone else both:
         deployment.settings["SCEAU_PSEUDONYM_KEY"] = keys

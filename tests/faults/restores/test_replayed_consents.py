@@ -7,7 +7,8 @@ import pytest
 from tests.faults.restores.restorable import asked, withdraw
 from tests.faults.service import eventually
 from tests.support.api import processing, subject
-from tests.support.consents import SIGNED, grant, notice_of, proof, written
+from tests.support.consents import grant, notice_of, proof, written
+from tests.support.imports import row
 
 pytestmark = pytest.mark.deep
 
@@ -77,9 +78,8 @@ def test_a_narrower_grant_to_a_lost_version_revives_no_wider_one(deployment, mat
 def test_a_refusal_that_told_an_age_is_replayed_once_its_processing_is_known(deployment):
     """A replay records only the age of a refusal of an unknown processing, and a second replay records the refusal."""
     paper = processing("paper-mail")
-    row = {"source_id": "bob", "subject": subject("bob"), "processing": "paper-mail", "decision": "granted"}
-    at, evidence = written(datetime.now(UTC) - timedelta(days=1)), proof(notice_of("paper-mail"), SIGNED)
-    rows = {"import": "older", "until": at, "rows": [{**row, "at": at, "evidence": evidence}]}
+    at = datetime.now(UTC) - timedelta(days=1)
+    rows = {"import": "older", "until": written(at), "rows": [row(1, "bob", at=at, processing="paper-mail")]}
     minor = {"capacity": {"age_band": "minor_15_plus", "given_by": "self"}}
     with deployment.lost() as service:
         service.ok("POST", "/v1/processings", paper)

@@ -9,6 +9,7 @@ from tests.faults.service import eventually
 from tests.faults.words import ADS, decision, question, withdrawal
 from tests.support.api import processing, subject
 from tests.support.consents import notice_of, proof, written
+from tests.support.imports import row
 
 pytestmark = pytest.mark.deep
 
@@ -22,11 +23,9 @@ def _some(name, *elements):
 
 def _imported(name):
     """An import of one present consent."""
-    row = {"source_id": name, "subject": subject(name), "processing": "ads-mail", "decision": "granted"}
-    evidence = proof(notice_of("ads-mail"))
-    at = written(datetime.now(UTC))
-    rows = [{**row, "at": at, "evidence": evidence}]
-    return {"import": f"older-{name}", "until": at, "rows": rows}
+    at = datetime.now(UTC)
+    rows = [row(1, name, at=at, processing="ads-mail", evidence=proof(notice_of("ads-mail")))]
+    return {"import": f"older-{name}", "until": written(at), "rows": rows}
 
 
 def test_nothing_of_a_closed_account_comes_to_the_next_one(deployment):
