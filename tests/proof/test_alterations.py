@@ -1,4 +1,4 @@
-"""What a superuser alters, and which check names it: row by row, on copies of one deployment.
+"""What a superuser alters, and which check names it: row by row, on copies of one deployment, as two verifiers see it.
 
 Each row says by what it is named: `bundle` alone; `head`, a bundle beside a checkpoint that was kept outside;
 `receipt`, a bundle beside a receipt that a person has; `replay`, with the database; `append`, which signs nothing any
@@ -15,6 +15,7 @@ import pytest
 
 from tests.proof.asking import WIDE, ask, replayed
 from tests.proof.logs import MINUTES_LATER, WRONG, Log, copied, lines_of
+from tests.proof.test_second_verifier import both
 from tests.support import two_persons
 from tests.support.api import running, subject
 from tests.support.consent_page import Person, link
@@ -85,6 +86,8 @@ def _named_by(log):
     if status != 0:
         return {"append"} if refused else set()
     bundle, outside, receipts = log.place / "bundle.zip", log.place / "outside", sorted(log.place.glob("*.jwt"))
+    both(log, bundle)
+    both(log, bundle, "--against", outside)
     alone, output = _wrong(log, bundle)
     stands = [line["body"] for line in lines_of(bundle) if '"of":"caller"' in line.get("body", "")]
     found = {

@@ -41,7 +41,7 @@ def _second(keys, *files):
     return ended.value.code, printed.getvalue()
 
 
-def _both(log, *words, says=""):
+def both(log, *words, says=""):
     """The exit status on which both verifiers must agree, given the log's keys. `says`: what ours must print."""
     (log.place / "keys").write_text(log.key())
     ours, output = log.verified(*words)
@@ -169,21 +169,21 @@ HONEST = {
 @pytest.mark.parametrize(("make", "says"), first_each_time(HONEST, 3))
 def test_both_find_nothing_wrong_with_what_is_honest(log, make, says):
     """Both verifiers call each honest set of files good but incomplete, as these logs have no outside stamp."""
-    assert _both(log, *make(log), says=says) == INCOMPLETE
+    assert both(log, *make(log), says=says) == INCOMPLETE
 
 
 def test_both_say_good_of_a_head_and_refuse_what_is_none(log):
     """Both verifiers call a checkpoint good and another file unreadable, unless a further file is wrong."""
     head, other = log.kept("head"), log.place / "other"
     other.write_text("Hello.")
-    assert _both(log, head) == GOOD
+    assert both(log, head) == GOOD
     _decided(log)
-    assert _both(log, head, log.kept("later")) == GOOD
-    assert _both(log, head, other) == UNREADABLE
+    assert both(log, head, log.kept("later")) == GOOD
+    assert both(log, head, other) == UNREADABLE
     other.write_bytes(b"PK\3\4" + bytes(100))
-    assert _both(log, other) == UNREADABLE
+    assert both(log, other) == UNREADABLE
     head.write_text(head.read_text().replace("\n24\n", "\n25\n"))
-    assert _both(log, head, other) == WRONG
+    assert both(log, head, other) == WRONG
 
 
 def test_both_take_what_a_retention_run_destroyed(old):
@@ -191,10 +191,10 @@ def test_both_take_what_a_retention_run_destroyed(old):
     sign(old)
     owned(old, "run")
     old.append()
-    assert _both(old, old.bundle()) == INCOMPLETE
+    assert both(old, old.bundle()) == INCOMPLETE
     before = old.bundle("--until", "2020-01-01")
     assert [line for line in lines_of(before) if "body" not in line]
-    assert _both(old, before) == INCOMPLETE
+    assert both(old, before) == INCOMPLETE
 
 
 def _destroyed(log, place, period="P13M", *, first=()):
@@ -231,7 +231,7 @@ def test_both_name_what_no_retention_run_could_take(old, which, period, status):
     """Both verifiers name a forged run that covers an entry too young for its schedule, or has none that can be."""
     place = _places(old, "consent_event")[0][which]
     says = GONE if status == WRONG else ""
-    assert _both(old, _destroyed(old, place, period), says=says) == status
+    assert both(old, _destroyed(old, place, period), says=says) == status
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -250,9 +250,9 @@ def test_both_name_what_a_run_took_before_it_was_there(old, before):
     if before:
         backdate()
         old.append()
-        assert _both(old, _destroyed(old, place)) == INCOMPLETE
+        assert both(old, _destroyed(old, place)) == INCOMPLETE
     else:
-        assert _both(old, _destroyed(old, place + 1, first=[backdate])) == WRONG
+        assert both(old, _destroyed(old, place + 1, first=[backdate])) == WRONG
 
 
 @pytest.mark.parametrize("kind", ["presented_text", "register_version"])
@@ -263,13 +263,13 @@ def test_both_name_a_text_that_a_run_took(old, kind):
         "INSERT INTO proof_queue (kind, id) SELECT 'presented_text', encode(sha256('x'), 'hex')",
     )
     old.append()
-    assert _both(old, _destroyed(old, _places(old, kind)[0][-1]), says=GONE) == WRONG
+    assert both(old, _destroyed(old, _places(old, kind)[0][-1]), says=GONE) == WRONG
 
 
 def test_both_name_an_entry_that_hides_that_it_is_late(log, monkeypatch):
     """Both verifiers name a late entry without its mark, by the times of the entries before it."""
     monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(days=9))
-    assert _both(log, *_backdated(log), says="and is not marked as late") == WRONG
+    assert both(log, *_backdated(log), says="and is not marked as late") == WRONG
 
 
 def test_both_name_an_entry_that_is_marked_as_late_and_is_not(log, monkeypatch):
@@ -277,9 +277,9 @@ def test_both_name_an_entry_that_is_marked_as_late_and_is_not(log, monkeypatch):
     monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(days=-9))
     behind = log.bundle()
     assert "late" in json.loads(later_of(behind)["entries"][0]["entry"])
-    assert _both(log, behind) == INCOMPLETE
-    assert _both(log, *_since(log)) == INCOMPLETE
-    assert _both(log, log.bundle()) == WRONG
+    assert both(log, behind) == INCOMPLETE
+    assert both(log, *_since(log)) == INCOMPLETE
+    assert both(log, log.bundle()) == WRONG
 
 
 @pytest.mark.parametrize(
@@ -294,18 +294,18 @@ def test_both_name_a_run_that_is_none_or_destroyed_nothing(log, positions, sched
     state(log, "retention_run", {"positions": positions, "schedule": schedule})
     behind = log.bundle()
     assert [json.loads(line["entry"])["kind"] for line in later_of(behind)["entries"]].count("retention_run") == 1
-    assert _both(log, behind) == INCOMPLETE
-    assert _both(log, log.bundle(), says=says) == WRONG
+    assert both(log, behind) == INCOMPLETE
+    assert both(log, log.bundle(), says=says) == WRONG
 
 
 def test_both_name_decisions_that_are_gone_unless_the_log_says_why(decided):
     """Both verifiers call missing decisions wrong, unless the log has a restore, within the bundle or behind it."""
     decided.superuser("DELETE FROM decision_segment")
-    assert _both(decided, decided.bundle(), says="that the log states are gone") == WRONG
+    assert both(decided, decided.bundle(), says="that the log states are gone") == WRONG
     _acted(decided, "'deployment.restored', 'service', '{}'::jsonb")
-    assert _both(decided, decided.bundle()) == INCOMPLETE
+    assert both(decided, decided.bundle()) == INCOMPLETE
     decided.append()
-    assert _both(decided, decided.bundle()) == INCOMPLETE
+    assert both(decided, decided.bundle()) == INCOMPLETE
 
 
 @pytest.mark.parametrize(
@@ -324,68 +324,52 @@ def test_both_take_that_a_day_was_dropped(decided, age, stated, limit, status):
     day = f"{datetime.now(UTC) - timedelta(days=stated):%Y-%m-%d}"
     _acted(decided, f"'decision_log.dropped', 'service', jsonb_build_object('day', '{day}')")
     says = "1 decisions that the log states, from" if status == INCOMPLETE else "that the log states are gone"
-    assert _both(decided, decided.bundle(), says=says) == status
+    assert both(decided, decided.bundle(), says=says) == status
     decided.append()
-    assert _both(decided, decided.bundle(), says=says) == status
+    assert both(decided, decided.bundle(), says=says) == status
 
 
 def test_both_check_decisions(still_decided):
     """Both verifiers check a bundle's decisions; a bundle of one processing has none, and says so."""
     decided, bundle = still_decided
     summary = "60 decisions against the statements of their hours"
-    assert _both(decided, bundle, says=summary) == INCOMPLETE
+    assert both(decided, bundle, says=summary) == INCOMPLETE
     of_one = decided.bundle("--processing", "ads", name="one.zip")
-    assert _both(decided, of_one, says="60 decisions that the log states") == INCOMPLETE
+    assert both(decided, of_one, says="60 decisions that the log states") == INCOMPLETE
 
 
-def _lines(change, name=ENTRIES):
-    """A bundle with changed lines in one file, and a fitting list of files."""
+def _entries(change):
+    """The change of a bundle's lines of entries."""
 
     def changed(content):
-        return b"".join(line + b"\n" for line in change(content.splitlines()))
+        lines = [json.loads(line) for line in content.splitlines()]
+        return b"".join(json.dumps(line).encode() + b"\n" for line in change(lines))
 
-    return lambda bundle, target: rewritten(bundle, target, {name: changed}, manifest=True)
-
-
-def _tampered(*statements):
-    """A bundle of a database that a superuser changed behind the log."""
-
-    def make(log):
-        log.superuser(*statements)
-        return [log.bundle()]
-
-    return make
-
-
-def _edited(lines):
-    line = json.loads(lines[12])
-    line["entry"] = re.sub(r'"at":"20..', '"at":"2020', line["entry"])
-    return [*lines[:12], json.dumps(line).encode(), *lines[13:]]
+    return {ENTRIES: changed}
 
 
 def _moved(lines):
-    one, other = json.loads(lines[11]), json.loads(lines[12])
-    one["position"], other["position"] = 12, 11
-    return [*lines[:11], json.dumps(other).encode(), json.dumps(one).encode(), *lines[13:]]
+    one, other = {**lines[11], "position": 12}, {**lines[12], "position": 11}
+    return [*lines[:11], other, one, *lines[13:]]
 
 
 def _renamed(lines):
-    """A bundle in which the operator renamed people; its statement commits to the names, and its entries do not."""
-    counted = [json.loads(line) for line in lines]
-    named = [{**each, "people": {"subject_ref": "0" * 32}} if "people" in each else each for each in counted]
-    return [json.dumps(each).encode() for each in named]
+    """What an operator calls people; the bundle's statement commits to the names, and its entries do not."""
+    return [{**each, "people": {"subject_ref": "0" * 32}} if "people" in each else each for each in lines]
 
 
 def _withheld(lines):
     """Bodies that a bundle of one processing may withhold, and has to have by its statement."""
-    counted = [json.loads(line) for line in lines]
-    kept = [
-        {"position": each["position"], "entry": each["entry"], "withheld": True}
-        if '"kind":"consent_event"' in each["entry"]
-        else each
-        for each in counted
+    kept = [{"position": each["position"], "entry": each["entry"], "withheld": True} for each in lines]
+    return [
+        other if '"kind":"consent_event"' in each["entry"] else each for each, other in zip(lines, kept, strict=True)
     ]
-    return [json.dumps(each).encode() for each in kept]
+
+
+def _body_edited(log):
+    """A bundle of a database in which a superuser edited a row behind the log."""
+    log.superuser("UPDATE consent_event SET recorded_at = recorded_at + interval '1 second' WHERE kind = 'refused'")
+    return [log.bundle()]
 
 
 def _texts_swapped(log):
@@ -416,6 +400,14 @@ def _head_within(log):
     return [bundle, head]
 
 
+OTHER_PAGE = {"data/index.html": lambda content: content.partition(b"\n")[2]}
+
+
+def _files(changes, *, listed=False):
+    """A bundle with changed files; `listed`: its list of files fits."""
+    return lambda bundle, target: rewritten(bundle, target, changes, manifest=listed)
+
+
 def _behind(change):
     """A bundle whose `later.json`, which is in no list, was changed."""
 
@@ -430,7 +422,7 @@ def _behind(change):
 
 def _restated(bundle, target):
     """A bundle whose page was changed, with a statement of this that fits: its entry is not in the tree."""
-    changed = _lines(lambda lines: lines[1:], "data/index.html")(bundle, target.with_name("changed.zip"))
+    changed = rewritten(bundle, target.with_name("changed.zip"), OTHER_PAGE, manifest=True)
     listed = sha256(file_of(changed, "manifest-sha256.txt")).hexdigest()
     later = later_of(changed)
     (stated,) = later["entries"]
@@ -448,14 +440,6 @@ def _beginning_at_its_end(content):
     return json.dumps({**facts, "first": facts["size"]}).encode()
 
 
-def _lines_changed(change):
-    def changed(content):
-        lines = [json.loads(line) for line in content.splitlines()]
-        return b"".join(json.dumps(line).encode() + b"\n" for line in change(lines))
-
-    return {ENTRIES: changed}
-
-
 def _bodiless(kind="consent_event", **more):
     """A bundle without the body of one entry."""
 
@@ -464,7 +448,7 @@ def _bodiless(kind="consent_event", **more):
         kept = {name: lines[place][name] for name in ("position", "entry")}
         return [*lines[:place], kept | more, *lines[place + 1 :]]
 
-    return _lines_changed(change)
+    return _entries(change)
 
 
 FORGED = {
@@ -472,16 +456,17 @@ FORGED = {
     "a body withheld that nobody chose": (_bodiless(withheld=True), WRONG),
     "a body withheld that always is there": (_bodiless("register_version", withheld=True), WRONG),
     "a body left out": (_bodiless(), WRONG),
-    "an entry left out": (_lines_changed(lambda lines: [*lines[:12], *lines[13:]]), WRONG),
-    "the last entry left out": (_lines_changed(lambda lines: lines[:-1]), WRONG),
-    "the first entries left out": (_lines_changed(lambda lines: lines[3:]), WRONG),
+    "an entry left out": (_entries(lambda lines: [*lines[:12], *lines[13:]]), WRONG),
+    "an entry moved": (_entries(_moved), WRONG),
+    "the last entry left out": (_entries(lambda lines: lines[:-1]), WRONG),
+    "the first entries left out": (_entries(lambda lines: lines[3:]), WRONG),
     "everything left out": ({ENTRIES: lambda _: b"", "data/log.json": _beginning_at_its_end}, WRONG),
     "an entry altered": (
-        _lines_changed(lambda lines: [*lines[:12], {**lines[12], "entry": lines[12]["entry"] + " "}, *lines[13:]]),
+        _entries(lambda lines: [*lines[:12], {**lines[12], "entry": lines[12]["entry"] + " "}, *lines[13:]]),
         WRONG,
     ),
     "a body altered": (
-        _lines_changed(lambda lines: [*lines[:12], {**lines[12], "body": lines[12]["body"] + " "}, *lines[13:]]),
+        _entries(lambda lines: [*lines[:12], {**lines[12], "body": lines[12]["body"] + " "}, *lines[13:]]),
         WRONG,
     ),
     "decisions of no statement": ({f"data/decisions/{random_id()}.ndjson": lambda _: b"{}\n"}, WRONG),
@@ -508,43 +493,22 @@ def _set_back(log):
     return [log.kept("after"), before]
 
 
-def _files(changes):
-    return lambda bundle, target: rewritten(bundle, target, changes)
-
-
-def _row(column):
-    return f"UPDATE consent_event SET {column} WHERE id = (SELECT id FROM consent_event WHERE kind = 'granted' LIMIT 1)"
-
-
 def _of_one_processing(log):
     """A bundle of one processing with more bodies withheld than it may."""
-    return [_lines(_withheld)(log.bundle("--processing", "ads"), log.place / "forged.zip")]
+    changes, bundle = _entries(_withheld), log.bundle("--processing", "ads")
+    return [rewritten(bundle, log.place / "forged.zip", changes, manifest=True)]
 
 
 ALTERED = {
     "a text swapped": (_texts_swapped, ""),
     "bodies withheld": (_of_one_processing, "it is not the bundle that the log states"),
-    "a body edited": (_tampered(_row("recorded_at = recorded_at + interval '1 second'")), ""),
-    "a body removed": (_tampered("DELETE FROM proof_opening WHERE position = 12"), "its body is gone"),
-    "a row removed": (_tampered("DELETE FROM consent_event WHERE kind = 'withdrawn'"), ""),
-    "a row put in past the log": (
-        _tampered(
-            """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
-            SELECT subject_ref, 97, gen_random_uuid(), 'withdrawn', now(), now(), false, gen_random_uuid()
-            FROM subject LIMIT 1"""
-        ),
-        "",
-    ),
+    "a body edited": (_body_edited, ""),
     "a head of the other branch that is shorter": (_head_within, ""),
     "a log set back": (_set_back, ""),
 }
 CHANGED = {
-    "an entry edited": (_lines(_edited), ""),
-    "an entry removed": (_lines(lambda lines: [*lines[:12], *lines[13:]]), ""),
-    "the last entry removed": (_lines(lambda lines: lines[:-1]), ""),
-    "an entry moved": (_lines(_moved), ""),
-    "people renamed": (_lines(_renamed), "it is not the bundle that the log states"),
-    "a page of the bundle changed": (_lines(lambda lines: lines[1:], "data/index.html"), ""),
+    "people renamed": (_files(_entries(_renamed), listed=True), "it is not the bundle that the log states"),
+    "a page of the bundle changed": (_files(OTHER_PAGE, listed=True), "it is not the bundle that the log states"),
     "a statement that is not in the tree": (_restated, ""),
     "a proof of consistency altered": (_behind(lambda later: later["consistency"].__setitem__(-1, "00" * 32)), ""),
     "a proof of consistency cut": (_behind(lambda later: later["consistency"].clear()), ""),
@@ -568,21 +532,21 @@ FORKED = {
 @pytest.mark.parametrize(("make", "says"), first_each_time(ALTERED, 3))
 def test_both_say_wrong_of_what_was_altered(log, make, says):
     """Both verifiers end with 1 for each change in the database, and ours says why."""
-    assert _both(log, *make(log), says=says) == WRONG
+    assert both(log, *make(log), says=says) == WRONG
 
 
 @pytest.mark.parametrize(("change", "says"), CHANGED.values(), ids=CHANGED.keys())
 def test_both_say_wrong_of_a_bundle_that_was_changed(still, change, says):
     """Both verifiers end with 1 for each change in a bundle."""
     log, bundle = still
-    assert _both(log, change(bundle, log.place / "changed-bundle.zip"), says=says) == WRONG
+    assert both(log, change(bundle, log.place / "changed-bundle.zip"), says=says) == WRONG
 
 
 @pytest.mark.parametrize(("files", "says"), FORKED.values(), ids=FORKED.keys())
 def test_both_say_wrong_of_a_fork(fork, files, says):
     """Both verifiers name a head or a bundle of one branch beside one of the other."""
     log, *branches = fork
-    assert _both(log, *files(*branches), says=says) == WRONG
+    assert both(log, *files(*branches), says=says) == WRONG
 
 
 def test_both_say_wrong_of_a_statement_of_the_other_branch(fork):
@@ -590,14 +554,14 @@ def test_both_say_wrong_of_a_statement_of_the_other_branch(fork):
     log, (_, bundle), (_, other) = fork
     later = file_of(other, "later.json")
     forged = rewritten(bundle, log.place / "forged.zip", {"later.json": lambda _: later})
-    assert _both(log, forged, says="does not continue this bundle's log") == WRONG
+    assert both(log, forged, says="does not continue this bundle's log") == WRONG
 
 
 @pytest.mark.parametrize(("changes", "status"), first_each_time(FORGED, 4))
 def test_both_name_what_was_forged_before_the_log_stated_it(still, changes, status):
     """Both verifiers name each forgery of a bundle whose list of files and statement fit."""
     log, bundle = still
-    assert _both(log, forged(log, bundle, changes)) == status
+    assert both(log, forged(log, bundle, changes)) == status
 
 
 @pytest.mark.parametrize("how", ["gap", "again", "follows"])
@@ -614,14 +578,14 @@ def test_both_name_hours_that_do_not_follow_and_segments_that_are_stated_twice(d
     state(decided, "decision_hour", hour)
     decided.append()
     error = "nothing is stated from" if how == "gap" else ""
-    assert _both(decided, decided.bundle(), says=error) == (INCOMPLETE if how == "follows" else WRONG)
+    assert both(decided, decided.bundle(), says=error) == (INCOMPLETE if how == "follows" else WRONG)
 
 
 @pytest.mark.parametrize("made", DECISIONS_ALTERED.values(), ids=DECISIONS_ALTERED.keys())
 def test_both_name_decisions_that_were_altered_in_the_database(decided, made):
     """Both verifiers name decisions altered in the database, although their segments' digests and counts fit."""
     alter(decided.database, made())
-    assert _both(decided, decided.bundle(), says="are not those that were stated") == WRONG
+    assert both(decided, decided.bundle(), says="are not those that were stated") == WRONG
 
 
 @pytest.mark.parametrize("how", ["dropped", "flipped", "invented", "of no statement"])
@@ -640,7 +604,7 @@ def test_both_name_decisions_that_were_altered_in_a_bundle(still_decided, how):
     wrong = (
         "no statement of the log names these decisions" if how == "of no statement" else "not those that were stated"
     )
-    assert _both(decided, forged, says=wrong) == WRONG
+    assert both(decided, forged, says=wrong) == WRONG
 
 
 def test_both_want_a_signature_of_the_log(still):
@@ -651,7 +615,7 @@ def test_both_want_a_signature_of_the_log(still):
     _, name, octets = line.split()
     for signature in (f"— {name} {'AAAAAA' + octets[6:]}", f"— another/ledger {octets}"):
         head.write_text(f"{text}\n\n{signature}\n")
-        assert _both(log, head) == WRONG
+        assert both(log, head) == WRONG
 
 
 def test_the_example_of_the_document_verifies(tmp_path):
