@@ -1,6 +1,9 @@
 """The reader of decision requests and one that shares nothing with it read the same question, or both refuse."""
 
+import copy
+import functools
 import json
+import operator
 
 import pytest
 from hypothesis import given
@@ -19,6 +22,12 @@ USUAL = {
 }
 USUAL["resource"]["properties"]["participants"] = [{"id": "bob", "local": True}, {"id": "eve", "local": False}]
 MEMBERS = {"subject", "action", "resource", "context"}
+VALUES: list[object] = [
+    None, 0, 1, 1.5, True, False, "", "true", "alice", "content", "online", "FR", "fr", "FRA", "FR\n", "a\tb", "a\0b",
+    "alice\nbob", "a\x7fb", "a\x85b", "x" * 129, "x" * 513, {}, [], [None], [{}], ["alice"], ["content"], ["CONTENT"],
+    [{"local": True}], [{"id": "b"}], [{"id": "b", "local": 0}], [{"id": "\t", "local": True}],
+]  # fmt: skip
+"""Good somewhere, and wrong elsewhere."""
 
 
 def read(body):
@@ -60,6 +69,24 @@ def changed(value, place, put):
     if isinstance(value, list):
         return [changed(each, place[1:], put) if at == place[0] else each for at, each in enumerate(value)]
     return {**value, place[0]: changed(value.get(place[0], {}), place[1:], put)}
+
+
+def without(value, place):
+    """A copy of which one place is left out."""
+    kept = copy.deepcopy(value)
+    *path, last = place
+    inside = functools.reduce(operator.getitem, path, kept)
+    inside.pop(last, None) if isinstance(inside, dict) else inside.pop(last)
+    return kept
+
+
+@pytest.mark.parametrize("place", paths, ids=PLACES.split())
+def test_the_two_readers_agree_on_each_value(place):
+    """With each of these values in one place, or nothing there, both readers read the same question or both refuse."""
+    for body in (without(USUAL, place), *(changed(USUAL, place, put) for put in VALUES)):
+        sent = json.dumps(body).encode()
+        expected = second_reader.read(sent, REF)
+        assert (read(sent), batch(sent)) == (expected, expected), body
 
 
 @given(places, odd, st.booleans())
