@@ -50,9 +50,7 @@ def _key(service, made):
 @pytest.mark.parametrize("narrow", [_version, _scopes, _key])
 def test_a_database_that_lacks_only_what_is_done_by_hand_is_noticed(deployment, narrow):
     """The loss of a material version, of a narrowed caller or of a revoked key is noticed."""
-    with deployment.serving() as service:
-        made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
-        deployment.back_up()
+    (made,) = deployment.kept("/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
     with deployment.lost() as service:
         narrow(service, made)
     with deployment.serving() as service:

@@ -19,9 +19,7 @@ _BETWEEN = """
 
 def test_a_replay_waits_for_a_process_that_stands_still(deployment):
     """A replay that ends a consent waits a lease's length for a frozen process that holds the consent in memory."""
-    with deployment.serving() as service:
-        service.ok("POST", "/v1/consents", decision("rita"))
-    deployment.back_up()
+    deployment.kept("/v1/consents", decision("rita"))
     with deployment.lost() as service:
         service.ok("POST", "/v1/withdrawals", withdrawal("rita"))
     with deployment.serving() as service:

@@ -45,9 +45,7 @@ def test_a_restored_database_permits_nothing_until_the_journal_is_replayed(deplo
 
 def test_the_register_and_callers_are_set_right_too(deployment):
     """Suspensions and revocations are replayed; other changes are named, and wait for `accept-restore`."""
-    with deployment.serving() as service:
-        made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
-        deployment.back_up()
+    (made,) = deployment.kept("/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
     with deployment.lost() as service:
         service.ok("PATCH", "/v1/processings/ads-mail", {"status": "suspended"})
         service.call("DELETE", f"/v1/keys/{made['id']}")
@@ -80,9 +78,7 @@ def test_somebody_who_has_another_pseudonym_since_is_found(deployment):
 
 def test_an_account_that_was_used_again_keeps_what_was_said_since(deployment):
     """A replayed closure ends Bob's consent from before it, and not his consent from after the restore."""
-    with deployment.serving() as service:
-        service.call("POST", "/v1/processings", processing("other-mail"))
-        deployment.back_up()
+    deployment.kept("/v1/processings", processing("other-mail"))
     with deployment.lost() as service:
         service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
     with deployment.serving() as service:
@@ -96,9 +92,7 @@ def test_an_account_that_was_used_again_keeps_what_was_said_since(deployment):
 @pytest.mark.deep
 def test_an_erasure_of_a_closed_account_is_replayed(deployment):
     """A replay destroys the id of a closed account that was erased after the backup."""
-    with deployment.serving() as service:
-        service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
-        deployment.back_up()
+    deployment.kept("/v1/subjects/closures", {"subject": subject("bob")})
     ids = deployment.ids()
     with deployment.lost() as service:
         service.ok("POST", "/v1/subjects/erasures", {"subject": subject("bob")})

@@ -32,9 +32,7 @@ def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
     one, other = {"fr": "Deux", "en": "Two"}, {"fr": "Autre chose", "en": "Something else"}
     first = processing("two-mail")
     version = {name: value for name, value in first.items() if name != "id"} | {"material": True}
-    with deployment.serving() as service:
-        service.ok("POST", "/v1/processings", first)
-        deployment.back_up()
+    deployment.kept("/v1/processings", first)
     with deployment.lost() as service:
         second = service.ok("POST", "/v1/processings/two-mail/versions", {**version, "notice": one})["version"]
         at_once = {"collected_at": second["recorded_at"], "version": 2}
@@ -98,10 +96,8 @@ def test_a_refusal_that_told_an_age_is_replayed_once_its_processing_is_known(dep
 
 def test_an_age_of_a_closed_account_does_not_come_to_the_next_one(deployment):
     """An age stated before an account was closed does not count for the next holder of its address after a replay."""
-    with deployment.serving() as service:
-        service.ok("POST", "/v1/processings", processing("aged-mail", age_statement_required=True))
-        service.ok("POST", "/v1/processings", processing("other-mail"))
-        deployment.back_up()
+    aged = processing("aged-mail", age_statement_required=True)
+    deployment.kept("/v1/processings", aged, processing("other-mail"))
     with deployment.lost() as service:
         adult = {"capacity": {"age_band": "adult", "given_by": "self"}}
         service.ok("POST", "/v1/consents", {**grant("nina", "other-mail"), "decision": "refused", **adult})

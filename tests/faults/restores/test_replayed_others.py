@@ -30,9 +30,7 @@ def _imported(name):
 
 def test_nothing_of_a_closed_account_comes_to_the_next_one(deployment):
     """A consent from a lost and closed account is not replayed to the next holder of its address."""
-    with deployment.serving() as service:
-        service.call("POST", "/v1/processings", processing("other-mail"))
-        deployment.back_up()
+    deployment.kept("/v1/processings", processing("other-mail"))
     with deployment.lost() as service:
         service.ok("POST", "/v1/consents", _some("nina", "content"))
         service.ok("POST", "/v1/subjects/closures", {"subject": subject("nina")})
@@ -86,9 +84,7 @@ def test_a_grant_to_a_version_that_is_missing_keeps_nothing_else_back(deployment
 
 def test_an_erasure_of_an_account_that_was_used_again_ends_consents_and_names_the_account(deployment):
     """A replay ends Carol's earlier consent, and names her pseudonym so that an operator erases her id."""
-    with deployment.serving() as service:
-        service.call("POST", "/v1/processings", processing("other-mail"))
-        deployment.back_up()
+    deployment.kept("/v1/processings", processing("other-mail"))
     with deployment.lost() as service:
         service.ok("POST", "/v1/subjects/erasures", {"subject": subject("carol")})
     with deployment.serving() as service:
@@ -142,9 +138,7 @@ def test_an_import_that_is_run_again_is_narrowed_by_a_second_replay(deployment, 
 @pytest.mark.parametrize("how", ["revoked", "rotated at once", "rotated"])
 def test_a_key_that_was_ended_after_the_backup_opens_nothing(deployment, how):
     """A replay ends a key that was revoked or rotated after the backup, and not its caller."""
-    with deployment.serving() as service:
-        made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
-        deployment.back_up()
+    (made,) = deployment.kept("/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
     with deployment.lost() as service:
         if how == "revoked":
             service.call("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [made["keys"][0]["id"]]})

@@ -17,9 +17,7 @@ SCOPES = ["keys:manage", "deployment:recover", "decisions:evaluate", "consents:w
 
 def revived(deployment):
     """A key and its caller's id that were revoked, and then brought back with the database."""
-    with deployment.serving() as service:
-        made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": SCOPES})
-        deployment.back_up()
+    (made,) = deployment.kept("/v1/keys", {"name": "leaver", "scopes": SCOPES})
     with deployment.lost() as service:
         service.call("DELETE", f"/v1/keys/{made['id']}")
         withdraw(service)
@@ -54,9 +52,7 @@ def test_it_makes_no_key_that_accepts_the_restore(deployment):
 @pytest.mark.parametrize("how", ["rotated", "revoked"])
 def test_a_key_that_has_ended_accepts_no_restore(deployment, how):
     """A key that has ended cannot accept a restore, although the backup has it without an end; one in force can."""
-    with deployment.serving() as service:
-        made = service.ok("POST", "/v1/keys", {"name": how, "scopes": ["deployment:recover"]})
-        deployment.back_up()
+    (made,) = deployment.kept("/v1/keys", {"name": how, "scopes": ["deployment:recover"]})
     accept = ("POST", "/v1/proposals", {"kind": "restore", "lost": "All."}, made["key"])
     with deployment.lost() as service:
         if how == "rotated":
