@@ -136,8 +136,7 @@ def test_the_pseudonym_key_is_exchanged_while_subjects_come_and_go():
     swapped: dict[str, Any] = {"pseudonym_key": f"{OTHER_KEY},{PSEUDONYM_KEY}"}
     with new_database() as database:
         with running(database) as api:
-            api.register("ads")
-            api.decide("early", "ads")
+            api.agreed("ads", "early")
         with running(database, **both) as api:
             api.decide("late", "ads")
             with pytest.raises(DeploymentRefusedError, match=REFUSED):
@@ -163,8 +162,7 @@ def test_a_key_that_was_taken_away_never_starts_again():
     """A pseudonym key that was taken out of use is refused at each later start, alone or in front."""
     with new_database() as database:
         with running(database) as api:
-            api.register("ads")
-            api.decide("early", "ads")
+            api.agreed("ads", "early")
         for keys in (f"{OLD},{NEW}", f"{NEW},{OLD}"):
             with running(database, pseudonym_key=keys) as api:
                 _exchange(api)
@@ -191,8 +189,7 @@ def test_a_process_that_was_left_behind_records_nothing(cache):
     refused = [("withdrawals", sent), ("consents", grant("late", "ads"))]
     refused += [(f"subjects/{what}", who) for what in ("erasures", "closures", "exports")]
     with new_database() as database, running(database, cache=cache) as straggler:
-        straggler.register("ads")
-        straggler.decide("alice", "ads")
+        straggler.agreed("ads", "alice")
         for keys in (f"{OLD},{NEW}", f"{NEW},{OLD}"):
             with running(database, pseudonym_key=keys) as api:
                 assert {straggler.call("POST", f"/v1/{path}", body).status_code for path, body in refused} == {503}
@@ -242,8 +239,7 @@ def test_rows_are_written_anew_by_the_keys_in_use_alone():
     """A process with the old keys writes no batch of an exchange, and deletes no row of the new keys."""
     locators = "SELECT locator FROM subject_locator ORDER BY 1"
     with new_database() as database, running(database) as straggler:
-        straggler.register("ads")
-        straggler.decide("alice", "ads")
+        straggler.agreed("ads", "alice")
         with running(database, pseudonym_key=f"{OLD},{NEW}") as both:
             _exchange(both)
         before = rows(database, locators)
@@ -267,8 +263,7 @@ def days_pass(database):
 
 def _erased_under_the_old_key(database):
     with running(database) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         api.erase("alice")
 
 
@@ -307,8 +302,7 @@ def test_a_closed_account_has_a_row_for_a_key_before_that_comes_in_front():
     """A new key cannot come first before closed accounts have rows for it; then it finds them for an erasure."""
     with new_database() as database:
         with running(database) as api:
-            api.register("ads")
-            api.decide("alice", "ads")
+            api.agreed("ads", "alice")
             api.close("alice")
         with running(database, pseudonym_key=f"{OLD},{NEW}") as api:
             with pytest.raises(DeploymentRefusedError, match=REFUSED):
@@ -327,8 +321,7 @@ def test_what_is_hashed_but_locators_outlives_an_exchange():
     minor["parent_checked_how"] = "identity_document"
     with new_database() as database:
         with running(database) as api:
-            api.register("ads")
-            api.decide("alice", "ads")
+            api.agreed("ads", "alice")
             api.decide("kid", "ads", capacity=minor)
             first = api.call("POST", "/v1/subjects/links", link, once)
         for keys in (f"{OLD},{NEW}", f"{NEW},{OLD}", NEW):
@@ -347,8 +340,7 @@ async def _checked(deployment, pool):
 def test_a_command_with_another_key_finds_nobody_and_says_why(database):
     """`sceau people export` with a key that no process uses ends with a refusal that names the setting."""
     with running(database) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
     words = ("people", "export", "--output", "-")
     status, error, written = run_command(database, *words, typed="alice", pseudonym_key=NEW)
     assert (status, written) == (1, "")
@@ -359,8 +351,7 @@ def test_a_new_key_alone_starts_with_the_old_one_only_beside_both():
     """A process with the new key alone may run beside one with both keys; the old key alone is refused after that."""
     with new_database() as database:
         with running(database, pseudonym_key=f"{OLD},{NEW}") as both:
-            both.register("ads")
-            both.decide("alice", "ads")
+            both.agreed("ads", "alice")
             with running(database, pseudonym_key=NEW) as new:
                 assert new.withdraw("alice", "ads")["matched"]
                 assert both.reason("alice", "ads") == "consent_withdrawn"
@@ -431,8 +422,7 @@ def test_the_kept_answer_of_an_erasure_leads_to_no_earlier_account(api, shared_d
 def test_an_erasure_finds_rows_that_are_being_rewritten(came_back):
     """An erasure that meets a rewriting of the account's rows waits for it and then removes them."""
     with new_database() as database, running(database) as single:
-        single.register("ads")
-        single.decide("alice", "ads")
+        single.agreed("ads", "alice")
         single.close("alice")
         if came_back:
             single.decide("alice", "ads")

@@ -147,9 +147,7 @@ def test_a_retirement_at_once_with_others_is_final(pair):
 @pytest.mark.parametrize("tampering", TAMPERINGS)
 def test_a_tampered_projection_is_found_and_mended(api, database, tampering):
     """Control: a rebuild counts rows that differ from the ledger, and mends them unless it is asked not to."""
-    api.register("ads")
-    for name in ("alice", "bob"):
-        api.decide(name, "ads")
+    api.agreed("ads", "alice", "bob")
     api.withdraw("alice", "ads")
     api.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
     api.decide("carol", "ads", "refused")

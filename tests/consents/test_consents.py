@@ -169,8 +169,7 @@ def test_a_second_half_that_covers_less_is_confirmed_like_a_withdrawal(api, narr
 )
 def test_a_decision_that_permits_less_is_confirmed_like_a_withdrawal(api, narrowed, second, confirmed):
     """A refusal and a grant of fewer elements are confirmed like a withdrawal; a first grant or an equal one is not."""
-    api.register("ads")
-    api.decide("alice", "ads")
+    api.agreed("ads", "alice")
     assert not narrowed
     api.decide("alice", "ads", **second)
     assert bool(narrowed) == confirmed
@@ -178,8 +177,7 @@ def test_a_decision_that_permits_less_is_confirmed_like_a_withdrawal(api, narrow
 
 def test_a_grant_that_replaces_none_is_not_confirmed_like_a_withdrawal(api, narrowed):
     """A grant of fewer elements than a consent that was withdrawn is not confirmed like a withdrawal."""
-    api.register("ads")
-    api.decide("alice", "ads")
+    api.agreed("ads", "alice")
     api.withdraw("alice", "ads")
     narrowed.clear()
     api.decide("alice", "ads", elements=["content"])

@@ -139,8 +139,7 @@ def test_a_link_ends_with_the_account(served, shared_clock, how, status, alice):
 def test_a_retired_processing_ends_no_link_about_others(clocked, clock, database):
     """A link about one processing still works after the sweep has closed a consent to a retired one."""
     for identifier in ("ads-mail", "ended"):
-        clocked.register(identifier)
-        clocked.decide("alice", identifier)
+        clocked.agreed(identifier, "alice")
     people = [Person(clocked, link(clocked, "alice", "ads-mail", kind=kind)) for kind in ("decide", "withdraw")]
     clocked.ok("PATCH", "/v1/processings/ended", {"status": "retired"})
     clock.at = utc("2026-06-16T12:00:00Z")

@@ -374,9 +374,7 @@ def test_an_erasure_leaves_the_person_whose_name_it_was(api, alice, ali, had_acc
 def test_another_worker_forgets_each_name(cache):
     """What one worker links, unlinks or withdraws by one name, another forgets under every name of the person."""
     with new_database() as database, running(database, cache=cache) as one, running(database, cache=cache) as two:
-        one.register("ads")
-        for name in ("alice", "ali"):
-            one.decide(name, "ads")
+        one.agreed("ads", "alice", "ali")
         for each in (one, two):
             if cache == "leased":
                 wait_for_lease(each)

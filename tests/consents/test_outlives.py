@@ -75,9 +75,7 @@ def test_an_exchange_of_the_key_revives_nobody(database):
     """After an exchange of the pseudonym key, an import of an erased person's older grant still permits nothing."""
     now = datetime.now(UTC)
     with running(database) as api:
-        api.register("ads")
-        for name in ("gone", "stays"):
-            api.decide(name, "ads")
+        api.agreed("ads", "gone", "stays")
         api.ok("POST", "/v1/subjects/erasures", {"subject": subject("gone")})
         assert imported(api, row(1, "gone"), until=written(now))["refused"] == 1
     for key, other in ((PSEUDONYM_KEY, OTHER_KEY), (OTHER_KEY, PSEUDONYM_KEY)):
@@ -124,9 +122,7 @@ def test_an_old_form_revives_nobody_whom_the_new_key_does_not_find(database, how
     """After an exchange of the pseudonym key, an old form of an erased or closed person permits nothing."""
     body = grant("gone", "ads", at=datetime.now(UTC) - timedelta(days=100), evidence=SIGNED)
     with running(database) as api:
-        api.register("ads")
-        for name in ("gone", "stays"):
-            api.decide(name, "ads")
+        api.agreed("ads", "gone", "stays")
         api.ok("POST", f"/v1/subjects/{how}", {"subject": subject("gone")})
     for key, other in ((PSEUDONYM_KEY, OTHER_KEY), (OTHER_KEY, PSEUDONYM_KEY)):
         with running(database, pseudonym_key=f"{key},{other}") as api:

@@ -32,8 +32,7 @@ def test_one_subject_in_every_writing(asking, other):
 def test_ids_are_apart_where_the_setting_says_exact(database):
     """With `exact` ids that differ in capitals are two subjects; a type may be the exception."""
     with running(database, subject_ids="address,mxid=exact") as asking:
-        asking.register("ads-mail")
-        asking.decide("Alice", "ads-mail")
+        asking.agreed("ads-mail", "Alice")
         assert asking.reason("alice", "ads-mail") == "consent_in_force"
         body = {"subject": subject("@Alice:x", "mxid"), "processing": "ads-mail"}
         asking.ok("POST", "/v1/withdrawals", body)

@@ -159,8 +159,7 @@ def test_a_shorter_ceiling_of_the_deployment_applies_to_earlier_consents(clock):
     """Restarted with a shorter SCEAU_CONSENT_VALIDITY, the service no longer honours a consent that is older."""
     with new_database() as database:
         with running(database, clock=clock) as api:
-            api.register("ads")
-            api.decide("alice", "ads")
+            api.agreed("ads", "alice")
         clock.at = NOON + timedelta(days=100)
         with running(database, clock=clock, consent_validity="P3M") as api:
             assert api.reason("alice", "ads") == "consent_expired"

@@ -105,8 +105,7 @@ def test_what_authzen_leaves_open_stays_open(audit):
 
 def test_participants_that_were_forgotten_are_told(audit, alice, bob):
     """A deny for want of other parties points to `participants` if the question leaves them out, and only then."""
-    audit.register("all", party_mode="all_parties")
-    audit.decide(alice, "all")
+    audit.agreed("all", alice, party_mode="all_parties")
     for answer in (audit.evaluate(alice, "all"), audit.ok("POST", "/v1/explanations", question(alice, "all"))):
         assert answer["context"]["reason"] == "other_party"
         assert "resource.properties.participants" in answer["context"]["reason_admin"]["en"]

@@ -23,8 +23,7 @@ def exchanged(who, handle):
 
 def warmed(api):
     """An application where alice consented and mallory never did, and whose memory has answered both."""
-    api.register("ads-mail")
-    api.decide("alice", "ads-mail")
+    api.agreed("ads-mail", "alice")
     for who in ("alice", "mallory"):
         api.evaluate(who, "ads-mail")
     return api

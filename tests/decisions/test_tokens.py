@@ -320,8 +320,7 @@ def test_each_start_finds_the_key_that_the_first_one_made():
     """Tokens of one process are verified by the keys that another publishes, and a durable log changes nothing."""
     with new_database() as database:
         with running(database) as first:
-            first.register("ads")
-            first.decide("alice", "ads")
+            first.agreed("ads", "alice")
             token = ask(first, "alice", "ads")["decision_token"]
             made = published(first)
         with running(database, decision_log="durable") as second:

@@ -10,8 +10,7 @@ from tests.support.api import question, running
 
 def holder(api):
     """A processing, a subject who consents to it, and a key that asks: its id and itself."""
-    api.register("ads")
-    api.decide("alice", "ads")
+    api.agreed("ads", "alice")
     made = api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["decisions:evaluate"]})
     return made["id"], made["key"]
 

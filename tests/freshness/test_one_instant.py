@@ -127,8 +127,7 @@ def test_a_register_entry_is_of_one_instant(database, monkeypatch, mode):
     with running(database, cache=mode, lease=LONG) as api:
         if mode == "leased":
             wait_for_lease(api)
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         suspended(api, "ads")
         answers: list[Any] = []
         gate, read = Gate(), module.load_processings

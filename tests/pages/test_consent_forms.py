@@ -159,8 +159,7 @@ def test_a_version_with_the_same_words_is_a_change_too(shared):
 
 def test_a_changed_text_keeps_nobody_from_withdrawing(shared):
     """A form from before a change of text still withdraws."""
-    shared.register("reworded-mail")
-    shared.decide("leaver", "reworded-mail")
+    shared.agreed("reworded-mail", "leaver")
     person = Person(shared, link(shared, "leaver", "reworded-mail", kind="withdraw"))
     fields = person.open().filled("withdraw", "reworded-mail")
     other_words(shared, "reworded-mail", {"fr": "Autre."})
@@ -172,8 +171,7 @@ def test_a_changed_text_keeps_nobody_from_withdrawing(shared):
 def test_a_processing_stopped_meanwhile_is_not_consented_to_but_withdrawn(shared, status):
     """A processing stopped after the page was opened takes no consent, and a consent to it can be withdrawn."""
     identifier = f"{status}-mail"
-    shared.register(identifier)
-    shared.decide("holder", identifier)
+    shared.agreed(identifier, "holder")
     person, holder = (Person(shared, link(shared, name, identifier)) for name in ("asked", "holder"))
     fields = person.open().filled("accept", identifier)
     shared.ok("PATCH", f"/v1/processings/{identifier}", {"status": status})

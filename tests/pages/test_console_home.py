@@ -257,8 +257,7 @@ def test_without_the_audit_no_number_is_shown(counted):
 def test_no_page_waits_for_the_ledger(database):
     """While the ledger is locked, every page but a person's is answered whole."""
     with running(database, database_timeout="PT1S") as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         count(database)
         visitor = Visitor(api)
         visitor.sign_in()

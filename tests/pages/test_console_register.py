@@ -189,9 +189,7 @@ def test_a_proposal_of_the_deployment_is_rejected(two):
 
 def test_an_invalidation_is_counted_before_it_is_made(shared):
     """The dry run says how many people's consents would end and changes nothing; then none of them permits."""
-    shared.register("struck")
-    for name in ("alice", "bob"):
-        shared.decide(name, "struck")
+    shared.agreed("struck", "alice", "bob")
     officer = Officer(shared, shared.new_key("register:read", "register:write"))
     form = officer.open("/console/register/struck")
     wanted = {"version": "1", "reason": "The notice did not name the recipient."}

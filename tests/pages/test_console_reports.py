@@ -87,8 +87,7 @@ def test_whom_to_remind(database):
     """The list of people to remind has their ids for callers that may read them, and reading it is recorded."""
     clock = TestClock(utc("2026-06-15T10:00:00Z"))
     with running(database, clock=clock) as api:
-        api.register("ads")
-        api.decide("alice@example.fr", "ads")
+        api.agreed("ads", "alice@example.fr")
         reader = Officer(api, api.new_key("audit:read"))
         key = api.new_key("audit:read", "consents:read", "subjects:read")
         officer = Officer(api, key)

@@ -177,8 +177,7 @@ def test_it_says_how_long_the_owner_keeps_days_at_least(database):
     with psycopg.connect(database.owner_url) as owner:
         owner.execute("UPDATE owner_limit SET log_floor_days = 365")
     with running(database) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         page = Page(api.with_key(None).client.get(f"{overview_link(api, 'alice')}?lang=en")).text()
     assert "Each day is kept for 365 days" in page
 
@@ -229,8 +228,7 @@ def test_receipts_are_saved_from_it(api):
 def test_the_operator_has_a_name_that_people_know(database):
     """With SCEAU_BRAND what the operator did is told under its name."""
     with running(database, brand="Exemple Messagerie") as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         text = Page(api.client.get(f"{overview_link(api, 'alice')}?lang=fr")).text()
         assert "Exemple Messagerie a exporté ces données" in text
         assert "Exemple Messagerie a établi un lien pour vous" in text

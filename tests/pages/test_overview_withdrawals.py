@@ -96,8 +96,7 @@ def test_a_half_of_a_joint_consent_is_taken_back(held):
 
 def test_it_goes_on_where_nothing_is_asked_any_more(held):
     """A consent to a suspended processing can be withdrawn on the page."""
-    held.register("halted")
-    held.decide("ed", "halted")
+    held.agreed("halted", "ed")
     held.ok("PATCH", "/v1/processings/halted", {"status": "suspended"})
     person = overview(held, "ed")
     assert person.press("withdraw", "halted").status == 200
@@ -153,8 +152,7 @@ def test_what_is_not_the_page_s_own_press_records_nothing(held):
 def test_a_processing_that_one_never_decided_about_has_no_button(held):
     """A person's page has no button for a processing that only others decided about."""
     consented(held, "ida", "jo")
-    held.register("better", purpose="service_improvement")
-    held.decide("jo", "better")
+    held.agreed("better", "jo", purpose="service_improvement")
     assert "better" not in overview(held, "ida").open().buttons
     assert "better" in overview(held, "jo").open().buttons
 

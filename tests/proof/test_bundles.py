@@ -25,9 +25,7 @@ def made(tmp_path_factory):
     """A deployment with two people, one decision that was logged, and everything in the log."""
     with new_database() as database:
         with running(database, decision_log="durable") as api:
-            api.register("ads")
-            for name in ("alice", "bruno"):
-                api.decide(name, "ads")
+            api.agreed("ads", "alice", "bruno")
             api.ok("POST", "/access/v1/evaluation", question("alice", "ads"))
             eventually(lambda: api.ok("POST", "/v1/decisions/search", {})["items"])
         log = Log(database, tmp_path_factory.mktemp("made"))

@@ -91,9 +91,7 @@ def test_what_waited_for_the_log_is_not_late(database, tmp_path):
     """Rows that waited for hours before an append are not marked as late."""
     log = Log(database, tmp_path)
     with running(database) as api:
-        api.register("ads")
-        for name in ("heidi", "ivan", "judy"):
-            api.decide(name, "ads")
+        api.agreed("ads", "heidi", "ivan", "judy")
     before = {"processing_version": "recorded_at", "controller_version": "recorded_at", "administrative_act": "at"}
     log.superuser(
         *(f"UPDATE {table} SET {column} = {column} - interval '5 hours'" for table, column in before.items()),
@@ -258,8 +256,7 @@ def test_a_promise_is_of_one_log(log, tmp_path):
         (tmp_path / "other").mkdir()
         other = Log(database, tmp_path / "other")
         with running(database, public_url="https://other.example.fr") as api:
-            api.register("ads")
-            api.decide("alice", "ads")
+            api.agreed("ads", "alice")
             _, receipt = _promised(api, other, "alice", "other.jwt")
             keys = run_command(database, "proof", "key", public_url="https://other.example.fr")[2].split()
         options = [part for key in keys for part in ("--key", key)]

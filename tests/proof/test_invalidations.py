@@ -22,8 +22,7 @@ def log(tmp_path_factory):
     """A deployment in which a version and a text were invalidated, all of it in the log."""
     with new_database() as database:
         with running(database) as api:
-            api.register("ads")
-            api.decide("alice", "ads")
+            api.agreed("ads", "alice")
             for more in ({}, {"text": TEXT}):
                 assert invalidate(api, "ads", **more).status_code == 201
         made = Log(database, tmp_path_factory.mktemp("log"))
@@ -56,8 +55,7 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
     """Decisions from before and after an invalidation are reproduced, in either mode, and a false one is named."""
     log = Log(database, tmp_path)
     with running(database, cache=cache, decision_log="durable") as api:
-        api.register("ads", party_mode="all_local_users")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice", party_mode="all_local_users")
         api.decide("bob", "ads", evidence={"language": "en"})
         _ask(api, 2)
         api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})

@@ -153,8 +153,7 @@ def test_what_the_sweep_notes_accuses_nobody(database, tmp_path):
         api.decide("alice", "ads")  # has lapsed since
         api.decide("dave", "stats")
     with running(database, cache="leased", **WIDE) as api:
-        api.register("old")
-        api.decide("dave", "old")
+        api.agreed("old", "dave")
         services: Any = api.client.app
         eventually(services.state.services.memory.replica.lease.held)
         for name in ("bob", "carol"):

@@ -108,8 +108,7 @@ def test_the_log_is_read_by_pages_off_the_event_loop(database, monkeypatch):
     monkeypatch.setattr("app.audit.log_reading.PAGE_SECONDS", -1, raising=False)
     monkeypatch.setattr("app.audit.log_reading.decisions_in", decoded)
     with running(database) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         ((ref,),) = rows(database, "SELECT substring(subject_ref FOR 16) FROM consent_event")
         hours = [[logged(hour - timedelta(hours=back, minutes=each), ref=ref) for each in (0, 9)] for back in range(4)]
         parts = [segment_of([each]) for each in hours[1]]

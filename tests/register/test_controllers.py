@@ -57,8 +57,7 @@ def test_a_wrong_controller_is_refused(pap, field, more):
 def test_another_name_is_the_same_controller_where_that_is_stated(pap, name, stated):
     """A new name of a controller of kind `other` supersedes consents, unless it is stated to be one legal person."""
     pap.ok("PUT", f"/v1/controllers/other-{name}", {"kind": "other", "legal_name": "Ancien nom SA"})
-    pap.register(f"of-{name}", controller=None, controllers=[f"other-{name}"])
-    pap.decide("alice", f"of-{name}")
+    pap.agreed(f"of-{name}", "alice", controller=None, controllers=[f"other-{name}"])
     renamed = {"legal_name": "Nouveau nom SA", "same_legal_person": stated}
     pap.ok("PUT", f"/v1/controllers/other-{name}", renamed)
     assert pap.ok("GET", f"/v1/processings/of-{name}")["controller"] == "Nouveau nom SA"
@@ -68,8 +67,7 @@ def test_another_name_is_the_same_controller_where_that_is_stated(pap, name, sta
 def test_a_controller_that_moves_abroad_is_asked_for_anew(pap):
     """A controller with a SIREN that moves to another country supersedes the consents."""
     pap.ok(*put_controller(controller("moved", kind="siren", identifier="542051180", country="FR")))
-    pap.register("of-moved", controller=None, controllers=["moved"])
-    pap.decide("alice", "of-moved")
+    pap.agreed("of-moved", "alice", controller=None, controllers=["moved"])
     pap.ok("PUT", "/v1/controllers/moved", {"legal_name": "moved SA", "country": "US"})
     assert pap.reason("alice", "of-moved") == "consent_superseded"
 
@@ -103,8 +101,7 @@ def test_another_set_of_controllers_is_material(pap):
     """A version with another or one more controller must be called material, and supersedes earlier consents."""
     for name in ("joint-a", "joint-b"):
         pap.ok(*put_controller(controller(name)))
-    pap.register("joint", controller="Exemple SAS")
-    pap.decide("alice", "joint")
+    pap.agreed("joint", "alice", controller="Exemple SAS")
     assert refusal(add(pap, "joint", controller="Autre SA")) == (422, "controllers")
     both = {"controller": None, "controllers": ["joint-b", "joint-a"]}
     assert refusal(add(pap, "joint", **both)) == (422, "controllers")

@@ -37,9 +37,7 @@ def state(api, name, identifier):
 
 def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):
     """Once it is answered, an invalidation makes consents to its version invalid, and leaves those to another one."""
-    api.register("versions")
-    for name in ("alice", "bob"):
-        api.decide(name, "versions")
+    api.agreed("versions", "alice", "bob")
     assert add(api, "versions", elements=["content"]).status_code == 201
     clock.at += timedelta(hours=1)
     api.decide("bob", "versions", version=2)
@@ -63,8 +61,7 @@ def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):
 
 def test_what_rests_on_an_invalidated_text_permits_no_more(api, clock):
     """An invalidated text makes its readers' consents invalid, and not those of readers in another language."""
-    api.register("texts")
-    api.decide("alice", "texts")
+    api.agreed("texts", "alice")
     api.decide("bob", "texts", evidence={"language": "en"})
     assert api.reason("alice", "texts") == api.reason("bob", "texts") == "consent_in_force"
     clock.at += timedelta(hours=1)
@@ -76,8 +73,7 @@ def test_what_rests_on_an_invalidated_text_permits_no_more(api, clock):
 
 def test_a_notice_that_the_page_has_shown_is_refused(api, clock):
     """A notice that the page has shown is invalidated by its version only, as its hash would miss page readers."""
-    api.register("pages")
-    api.decide("bob", "pages")
+    api.agreed("pages", "bob")
     Person(api, link(api, "page-alice", "pages")).press("accept", "pages")
     clock.at += timedelta(hours=1)
     notice = hash_of(notice_of("pages")["fr"])
@@ -107,8 +103,7 @@ def test_a_hash_that_no_consent_rests_on_is_refused(api, clock):
 def test_an_explanation_knows_since_when(api, clock):
     """An explanation permits for an instant before the invalidation and denies for one after it."""
     start = clock.at
-    api.register("explained")
-    api.decide("alice", "explained")
+    api.agreed("explained", "alice")
     clock.at += timedelta(hours=2)
     invalidate(api, "explained")
     clock.at += timedelta(hours=2)

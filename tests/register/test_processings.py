@@ -178,8 +178,7 @@ def test_a_version_carries_the_hash_of_its_texts(pap):
 
 def test_a_material_version_supersedes(pap):
     """A material version ends the consents before it at once."""
-    pap.register("remade")
-    pap.decide("alice", "remade")
+    pap.agreed("remade", "alice")
     assert add(pap, "remade", material=True).status_code == 201
     assert pap.reason("alice", "remade") == "consent_superseded"
 

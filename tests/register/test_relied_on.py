@@ -62,9 +62,7 @@ def rows(database):
 def test_a_dry_run_counts_and_changes_nothing(database, cache):
     """A dry run counts the consents that would end and the permits that rested on them, and writes no row."""
     with running(database, cache=cache, decision_log="durable") as logged:
-        logged.register("counted", party_mode="all_local_users")
-        for name in ("alice", "bob", "carol"):
-            logged.decide(name, "counted")
+        logged.agreed("counted", "alice", "bob", "carol", party_mode="all_local_users")
         logged.withdraw("carol", "counted")
         first = datetime.now(UTC)
         for name in ("alice", "bob", "alice"):
@@ -90,9 +88,7 @@ def test_a_dry_run_counts_and_changes_nothing(database, cache):
 def test_the_permits_that_relied_on_it_are_listed(place, monkeypatch):
     """Permits that relied on an invalidated version are listed, newest first, and the reading is in the trail."""
     logged, database = place
-    logged.register("listed")
-    for name in ("alice", "bob"):
-        logged.decide(name, "listed")
+    logged.agreed("listed", "alice", "bob")
     for name in ("alice", "bob", "alice", "dora"):
         logged.evaluate(name, "listed")
     assert add(logged, "listed", elements=["content"]).status_code == 201

@@ -10,8 +10,7 @@ NOON = utc("2026-06-15T12:00:00Z")
 
 def test_a_status_changes_decisions_at_once(pap, shared_clock):
     """A suspended processing is denied at once; once it is active again, its consents permit as before."""
-    pap.register("paused")
-    pap.decide("alice", "paused")
+    pap.agreed("paused", "alice")
     for status, reason in (("suspended", "processing_suspended"), ("active", "consent_in_force")):
         shared_clock.at += timedelta(seconds=1)
         assert pap.ok("PATCH", "/v1/processings/paused", {"status": status})["status"] == status

@@ -14,8 +14,7 @@ OTHER = {"fr": "Autre texte", "en": "Another text"}
 def test_texts_changed_as_minor_wait_for_another_person(pap, shared_clock, number, change):
     """Texts changed as minor wait for a second person's approval, with any setting."""
     name = f"words-{number}"
-    pap.register(name)
-    pap.decide("alice", name)
+    pap.agreed(name, "alice")
     ada, bob = person(pap, "Ada"), person(pap, "Bob")
     body = add(ada, name, reason="A typing error.", **change).json()
     assert (body["version"]["number"], body["proposed_version"]) == (1, 2)

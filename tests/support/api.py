@@ -162,6 +162,12 @@ class Api:
         body = {"subject": subject(name), "processing": identifier, "decision": decision, "evidence": evidence, **more}
         return self.ok("POST", "/v1/consents", body)
 
+    def agreed(self, identifier: str, *names: str, **more: Any) -> None:
+        """Register a processing, to which these people then consent."""
+        self.register(identifier, **more)
+        for name in names:
+            self.decide(name, identifier)
+
     def _versions(self, identifier: str) -> list[dict[str, Any]]:
         """A processing's versions in the register, or, if this caller may not read them, those that tests register."""
         if identifier in self.shown:
