@@ -23,3 +23,9 @@ def event_kinds(log, *names):
 def sign(log, *words):
     """Put the schedule in force."""
     return owned(log, "sign", "--by", "DPO", *words)
+
+
+def signed_run(log):
+    """Put the schedule in force and run it; what the run says."""
+    sign(log)
+    return owned(log, "run")

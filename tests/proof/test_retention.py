@@ -9,7 +9,7 @@ import pytest
 
 from app.proof.verifier.bodies import _before
 from tests.proof.logs import INCOMPLETE, ended, lines_of
-from tests.proof.retained import event_kinds, owned, sign
+from tests.proof.retained import event_kinds, owned, sign, signed_run
 from tests.support.api import running, utc
 from tests.support.commands import run_command
 from tests.support.databases import administrator_url, new_database, rows
@@ -53,8 +53,7 @@ def test_nothing_leads_to_whom_was_taken_out(old):
     """After a run, no table leads to a destroyed person, by id or by pseudonym."""
     with psycopg.connect(administrator_url(old.database.name)) as connection:
         ((ref,),) = connection.execute("SELECT subject_ref FROM consent_event WHERE kind = 'withdrawn'").fetchall()
-        sign(old)
-        owned(old, "run")
+        signed_run(old)
         tables = connection.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
             "AND column_name = 'subject_ref' AND table_name NOT LIKE 'decision_segment%'"
@@ -101,8 +100,7 @@ def test_what_was_only_just_recorded_stays(old):
             "DELETE FROM proof_entry WHERE kind = 'consent_event' AND id IN "
             "(SELECT id::text FROM consent_event WHERE kind = 'refused')"
         )
-    sign(old)
-    assert owned(old, "run") == "1 ledgers destroyed (0 of them of refusals only), 2 events.\n"
+    assert signed_run(old) == "1 ledgers destroyed (0 of them of refusals only), 2 events.\n"
     assert event_kinds(old, "dora", "bruno") == [["refused"], ["refused"]]
 
 

@@ -11,7 +11,7 @@ from tests.faults.service import eventually
 from tests.proof.asking import replayed
 from tests.proof.forged import later_of, state
 from tests.proof.logs import WRONG, ended, lines_of, replaced
-from tests.proof.retained import OLD, event_kinds, owned, sign
+from tests.proof.retained import OLD, event_kinds, owned, sign, signed_run
 from tests.support.api import TestClock, question, running, subject, utc
 from tests.support.commands import run_command
 from tests.support.databases import administrator_url
@@ -42,8 +42,7 @@ def test_a_run_of_the_future_is_not_entered(old):
 
 def test_a_run_that_is_stated_is_not_changed_afterwards(old):
     """A stated run to which places are added later no longer fits what the log committed to."""
-    sign(old)
-    owned(old, "run")
+    signed_run(old)
     place = _places(old, "consent_event")[-1]
     old.superuser(
         f"DELETE FROM proof_opening WHERE position = {place}",
@@ -58,8 +57,7 @@ def test_a_forged_row_under_the_name_of_an_emptied_entry_is_named(old, is_relabe
     """A bundle and a replay name a row that claims an emptied entry, by its own id or by one that was written over."""
     place = _places(old, "consent_event")[0]
     gone = old.value(f"SELECT id FROM proof_entry WHERE position = {place}")
-    sign(old)
-    owned(old, "run")
+    signed_run(old)
     old.append()
     forged = "11111111-1111-7111-8111-111111111111" if is_relabelled else gone
     old.superuser(
@@ -74,8 +72,7 @@ def test_a_forged_row_under_the_name_of_an_emptied_entry_is_named(old, is_relabe
 
 def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
     """A bundle that ends before a run holds the run with its proof, and a changed or foreign run is named."""
-    sign(old)
-    owned(old, "run")
+    signed_run(old)
     bundle = old.bundle("--until", "2020-01-01")  # up to the first checkpoint, which was signed before the run
     later = later_of(bundle)
     status, output = old.verify(bundle)
@@ -95,8 +92,7 @@ def test_a_child_stays_known_as_one(old):
     with running(old.database, clock=TestClock(utc(OLD))) as api:
         api.state_age("kid", "under_15")
     old.append()
-    sign(old)
-    owned(old, "run")
+    signed_run(old)
     with running(old.database) as api:
         api.decide("kid", "ads")
         assert api.reason("kid", "ads") == "consent_invalid"
@@ -136,8 +132,7 @@ def test_a_link_that_was_just_made_keeps_its_ledger(old):
     with running(old.database) as api:
         body = {"subject": subject("alice"), "kind": "overview", "authentication": "signed_in"}
         api.ok("POST", "/v1/consent-links", body)
-    sign(old)
-    owned(old, "run")
+    signed_run(old)
     assert event_kinds(old, "alice") == [["granted", "withdrawn"]]
 
 
@@ -150,8 +145,7 @@ def test_a_replay_says_what_a_run_took(old):
         api.ok("POST", "/access/v1/evaluation", answer)
         api.ok("POST", "/access/v1/evaluation", question("alice", "ads"))
         eventually(lambda: len(api.ok("POST", "/v1/decisions/search", {})["items"]) == 2)
-    sign(old)
-    owned(old, "run")
+    signed_run(old)
     status, output = replayed(old)
     assert (status, "DIFFERENT" in output, "NOT REPRODUCIBLE: 2: events that it rested on" in output) == (
         3,

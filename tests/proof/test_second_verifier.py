@@ -19,7 +19,7 @@ import pytest
 from app.db.session import random_id
 from tests.proof.forged import forged, later_of, state
 from tests.proof.logs import GOOD, INCOMPLETE, UNREADABLE, WRONG, copied, file_of, lines_of, rewritten
-from tests.proof.retained import owned, sign
+from tests.proof.retained import signed_run
 from tests.proof.test_bundle_decisions import ALTERED as DECISIONS_ALTERED
 from tests.support.api import running, subject
 from tests.support.decision_rows import add, alter, logged, segment_of
@@ -188,8 +188,7 @@ def test_both_say_good_of_a_head_and_refuse_what_is_none(log):
 
 def test_both_take_what_a_retention_run_destroyed(old):
     """Both verifiers accept what a run destroyed, in a bundle with the run and in one that ends before it."""
-    sign(old)
-    owned(old, "run")
+    signed_run(old)
     old.append()
     assert both(old, old.bundle()) == INCOMPLETE
     before = old.bundle("--until", "2020-01-01")
