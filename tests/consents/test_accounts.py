@@ -22,7 +22,7 @@ from tests.faults.service import eventually
 from tests.support.api import PSEUDONYM_KEY, processing, question, running, subject
 from tests.support.commands import run_command
 from tests.support.consents import grant, written
-from tests.support.databases import administrator_url, new_database, rows
+from tests.support.databases import administrator_url, execute, new_database, rows
 from tests.support.decision_rows import logged_rows
 from tests.support.imports import imported, row
 from tests.support.pools import in_a_pool
@@ -255,10 +255,7 @@ def test_rows_are_written_anew_by_the_keys_in_use_alone():
 
 def days_pass(database):
     """Have every erasure and closure of so far been three days ago."""
-    with psycopg.connect(database.owner_url) as connection:
-        connection.execute(
-            "UPDATE subject_locator SET ended_at = ended_at - interval '3 days' WHERE ended_at IS NOT NULL"
-        )
+    execute(database, "UPDATE subject_locator SET ended_at = ended_at - interval '3 days' WHERE ended_at IS NOT NULL")
 
 
 def _erased_under_the_old_key(database):

@@ -11,6 +11,7 @@ from app.operations.consents.ledgers import opening_of
 from app.snapshot.writer import Confirmer
 from tests.support.api import running, subject
 from tests.support.consents import grant
+from tests.support.databases import execute
 
 CONSENTS, WITHDRAWALS = "/v1/consents/batch", "/v1/withdrawals/batch"
 
@@ -93,8 +94,7 @@ def test_a_repetition_under_its_key_records_nothing_anew(pip, shared_database):
     items = [grant(f"twice{number}", "ads") for number in range(4)]
     first = _items(pip, CONSENTS, items, "batch-one")
     assert _items(pip, CONSENTS, items, "batch-one") == first
-    with psycopg.connect(shared_database.owner_url, autocommit=True) as owner:
-        owner.execute("DELETE FROM idempotency WHERE body LIKE %s", [f"%{first[2]['answer']['id']}%"])
+    execute(shared_database, "DELETE FROM idempotency WHERE body LIKE %s", f"%{first[2]['answer']['id']}%")
     again = _items(pip, CONSENTS, items, "batch-one")
     assert [one == other for one, other in zip(first, again, strict=True)] == [True, True, False, True]
     changed = _items(pip, CONSENTS, [*items[:3], grant("other", "ads")], "batch-one")
@@ -223,8 +223,7 @@ def test_a_repeated_item_beside_a_new_one_waits_for_this_process_too(pip, shared
     monkeypatch.setattr(Confirmer, "confirm", confirm)
     items = [_withdrawal(name, "ads") for name in ("mixed1", "mixed2")]
     second = _items(pip, WITHDRAWALS, items, "mixed")[1]["answer"]["id"]
-    with psycopg.connect(shared_database.owner_url, autocommit=True) as owner:
-        owner.execute("DELETE FROM idempotency WHERE body LIKE %s", [f"%{second}%"])
+    execute(shared_database, "DELETE FROM idempotency WHERE body LIKE %s", f"%{second}%")
     assert [each["status"] for each in _items(pip, WITHDRAWALS, items, "mixed")] == [200, 200]
     assert waited == [True, False]
 

@@ -12,7 +12,7 @@ from joserfc.jwk import KeySet
 
 from app.operations.decisions.tokens import LEAD, OVERLAP
 from tests.support.api import question, running, subject
-from tests.support.databases import new_database
+from tests.support.databases import execute, new_database, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # by a later RFC than many verifiers know
 
@@ -241,8 +241,7 @@ def test_an_old_key_goes_once_what_it_signed_has_ended(keys, database):
     assert LEAD + timedelta(seconds=60) <= OVERLAP
     (old,) = published(keys)
     new = rotate(keys)
-    with psycopg.connect(database.owner_url, autocommit=True) as connection:
-        connection.execute("UPDATE decision_key SET retires_at = now() WHERE retires_at IS NOT NULL")
+    execute(database, "UPDATE decision_key SET retires_at = now() WHERE retires_at IS NOT NULL")
     keys.client.portal.call(keys.client.app.state.services.tokens.read_again)
     assert published(keys) == [new]
     assert old not in published(keys)
@@ -305,11 +304,9 @@ def test_the_private_half_is_wrapped(keys, database):
     """The private half is not stored in the clear, and a process without its master key signs nothing."""
     tokens = keys.client.app.state.services.tokens
     private = tokens._open[0].private.private_bytes_raw()
-    with psycopg.connect(database.owner_url, autocommit=True) as connection:
-        rows = connection.execute("SELECT wrapped_key, public_key FROM decision_key").fetchall()
-    assert all(private not in bytes(each) for row in rows for each in row)
-    with psycopg.connect(database.owner_url, autocommit=True) as connection:
-        connection.execute("UPDATE decision_key SET master_key_id = 'gone'")
+    stored = rows(database, "SELECT wrapped_key, public_key FROM decision_key")
+    assert all(private not in bytes(each) for row in stored for each in row)
+    execute(database, "UPDATE decision_key SET master_key_id = 'gone'")
     keys.client.portal.call(tokens.read_again)
     answer = keys.ok("POST", ONE, {**question("x", "spam"), **ASKS})
     assert answer["decision"] is True

@@ -5,7 +5,6 @@ import socket
 import sys
 from datetime import timedelta
 
-import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -18,7 +17,7 @@ from app.telemetry import logs
 from app.wiring.parts import deployment_of
 from tests.faults.service import Service, free_port
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running, settings_for
-from tests.support.databases import new_database
+from tests.support.databases import execute, new_database
 from tests.support.migrations import know_one_more
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"
@@ -157,8 +156,7 @@ def test_code_of_before_is_refused_beside_a_later_protocol(start, database):
     """A process does not start once another has used a later freshness protocol on its database."""
     with running(database):
         pass
-    with psycopg.connect(database.owner_url) as connection:
-        connection.execute("INSERT INTO key_check (name, value) VALUES ('protocol 10', 'spoken')")
+    execute(database, "INSERT INTO key_check (name, value) VALUES ('protocol 10', 'spoken')")
     assert "protocol 10" in start()
 
 
@@ -185,8 +183,7 @@ def test_a_schema_behind(start, monkeypatch, tmp_path):
 @pytest.mark.parametrize("revision", ["0001", "0041"])
 def test_a_schema_of_before_the_baseline(start, database, revision):
     """A database from before the baseline is refused with what to do, and `sceau migrate` refuses it too."""
-    with psycopg.connect(database.owner_url) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+    execute(database, "UPDATE alembic_version SET version_num = %s", revision)
     printed = start()
     assert "made by an unreleased version of Sceau before the baseline" in printed
     assert "--data" in printed
@@ -196,8 +193,7 @@ def test_a_schema_of_before_the_baseline(start, database, revision):
 
 def test_a_schema_ahead(database):
     """A schema newer than the code is accepted: old code on new schema."""
-    with psycopg.connect(database.owner_url) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'from the future'")
+    execute(database, "UPDATE alembic_version SET version_num = 'from the future'")
     with running(database) as api:
         assert api.call("GET", "/readyz").status_code == 200
 

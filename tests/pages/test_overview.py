@@ -6,7 +6,6 @@ What is withdrawn by it is in `test_overview_withdrawals`.
 import json
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 
 from app.audit.trail import ActKind
@@ -18,7 +17,7 @@ from tests.faults.service import eventually
 from tests.support.api import TestClock, question, running, subject, utc
 from tests.support.consent_page import Page, Person, link, overview_link
 from tests.support.consents import notice_of
-from tests.support.databases import new_database
+from tests.support.databases import execute, new_database
 
 
 @pytest.fixture(scope="module")
@@ -174,8 +173,7 @@ def test_it_says_which_age_was_stated_by_whom_and_how_it_was_checked(api):
 
 def test_it_says_how_long_the_owner_keeps_days_at_least(database):
     """Where the owner's floor is longer than the service's setting, the page says the floor."""
-    with psycopg.connect(database.owner_url) as owner:
-        owner.execute("UPDATE owner_limit SET log_floor_days = 365")
+    execute(database, "UPDATE owner_limit SET log_floor_days = 365")
     with running(database) as api:
         api.agreed("ads", "alice")
         page = Page(api.with_key(None).client.get(f"{overview_link(api, 'alice')}?lang=en")).text()

@@ -22,7 +22,7 @@ from app.proof.sources import SOURCES
 from app.wiring.parts import database_of, deployment_of, proof_plan_of
 from tests.support.api import running, settings_for
 from tests.support.commands import run_command
-from tests.support.databases import TestDatabase, administrator_url, new_database
+from tests.support.databases import TestDatabase, administrator_url, new_database, rows
 from tests.support.staff import publish
 
 GOOD, WRONG, UNREADABLE, INCOMPLETE = range(4)
@@ -157,8 +157,7 @@ class Log:
 
     def value(self, query):
         """The single value that a query finds."""
-        with psycopg.connect(self.database.owner_url) as connection:
-            ((value,),) = connection.execute(query).fetchall()
+        ((value,),) = rows(self.database, query)
         return value
 
 

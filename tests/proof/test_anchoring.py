@@ -16,6 +16,7 @@ from tests.proof.logs import lived_in
 from tests.proof.tsa import Authority
 from tests.support.api import running, settings_for, utc
 from tests.support.console import Visitor
+from tests.support.databases import execute
 
 NOW = utc("2026-11-27T12:00:00Z")
 NOT_ON_TIME, ON_TIME = NOW - LATE - timedelta(seconds=1), NOW - LATE
@@ -95,8 +96,7 @@ def test_it_is_said_wherever_somebody_looks(database, tmp_path, roots):
     assert ["not anchored: the log's time-stamps are late" in note for note in notes] == [True]
     assert delay > LATE.total_seconds()
     assert ("was not anchored for over two hours" in english, "depuis plus de deux heures" in french) == (True, True)
-    with psycopg.connect(log.database.owner_url, autocommit=True) as connection:
-        connection.execute(_STAMPED)
+    execute(log.database, _STAMPED)
     notes, delay, (english, french) = _shown(log, **settings)
     assert (notes, delay) == ([], 0.0)
     assert ("The log is anchored" in english, "Le journal est ancré" in french) == (True, True)

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from app.db.session import random_id
@@ -22,6 +21,7 @@ from tests.proof.logs import GOOD, INCOMPLETE, UNREADABLE, WRONG, copied, file_o
 from tests.proof.retained import signed_run
 from tests.proof.test_bundle_decisions import ALTERED as DECISIONS_ALTERED
 from tests.support.api import running, subject
+from tests.support.databases import execute
 from tests.support.decision_rows import add, alter, logged, segment_of
 from tests.support.properties import first_each_time
 
@@ -318,8 +318,7 @@ def test_both_take_that_a_day_was_dropped(decided, age, stated, limit, status):
     decided.close()
     decided.append()
     decided.superuser(f"DELETE FROM decision_segment WHERE day = '{at:%Y-%m-%d}'")
-    with psycopg.connect(decided.database.owner_url, autocommit=True) as owner:
-        owner.execute(f"UPDATE owner_limit SET log_floor_days = {limit}")
+    execute(decided.database, f"UPDATE owner_limit SET log_floor_days = {limit}")
     day = f"{datetime.now(UTC) - timedelta(days=stated):%Y-%m-%d}"
     _acted(decided, f"'decision_log.dropped', 'service', jsonb_build_object('day', '{day}')")
     says = "1 decisions that the log states, from" if status == INCOMPLETE else "that the log states are gone"

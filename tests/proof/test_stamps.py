@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 from cryptography.x509 import load_pem_x509_certificates
 
@@ -25,7 +24,7 @@ from app.wiring.parts import database_of, deployment_of
 from tests.proof.logs import GOOD, INCOMPLETE, WRONG, ended, lines_of, lived_in, rewritten
 from tests.proof.tsa import POLICY, Authority, serving
 from tests.support.api import running, settings_for
-from tests.support.databases import new_database
+from tests.support.databases import execute, new_database
 
 
 @pytest.fixture(scope="module")
@@ -182,8 +181,7 @@ def test_a_stamp_that_a_superuser_replaces_or_removes_is_named(stamped, authorit
         stamped.superuser(statement)
         status, output = stamped.verify(stamped.bundle("--newest", name="tampered.zip"), roots=authority.roots)
         stamped.superuser("TRUNCATE proof_anchor")
-        with psycopg.connect(stamped.database.owner_url, autocommit=True) as connection:
-            connection.execute("INSERT INTO proof_anchor SELECT * FROM kept")
+        execute(stamped.database, "INSERT INTO proof_anchor SELECT * FROM kept")
         assert (status, "anchor" in output, says in output) == (WRONG, True, True), output
     assert stamped.verify(stamped.bundle("--newest", name="again.zip"), roots=authority.roots)[0] == INCOMPLETE
 

@@ -60,6 +60,12 @@ def rows(database: TestDatabase, query: Any, *values: Any) -> list[Any]:
         return owner.execute(query, values or None).fetchall()
 
 
+def execute(database: TestDatabase, statement: Any, *values: Any) -> None:
+    """Run a statement as the database's owner."""
+    with psycopg.connect(database.owner_url) as owner:
+        owner.execute(statement, values or None)
+
+
 def make_template() -> None:
     """Migrate the template that test databases are copied from; an earlier run's is replaced."""
     from app.db.migrate import migrate
