@@ -269,8 +269,7 @@ def test_a_row_that_the_database_refuses_holds_up_no_other(api):
 def test_a_missing_day_is_made(database):
     """When the clock has jumped to a day without a partition, permits are answered, and nothing is dropped."""
     with running(database, decision_log="durable") as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         with psycopg.connect(database.owner_url, autocommit=True) as owner:
             for days in (0, 1):
                 owner.execute(f"DROP TABLE decision_segment_{datetime.now(UTC) + timedelta(days=days):%Y%m%d}")
@@ -314,8 +313,7 @@ def test_how_many_were_dropped_is_written_once(database):
 def test_what_was_dropped_until_a_process_ended_is_told_once(database, monkeypatch, tmp_path):
     """A later process with its directory tells it; if that COMMIT is not answered, the next one changes nothing."""
     with running(database, state_directory=tmp_path) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         _log_of(api).counts.dropped += 3
     write = DecisionLog._write
     for status in (503, 200):
@@ -351,8 +349,7 @@ def _dropped(database):
 def test_a_durable_permit_waits_no_longer_than_a_lease(database, cache):
     """While somebody locks the log, a permit under IV is 503 before the flush itself has failed."""
     with running(database, decision_log="durable", cache=cache, lease=timedelta(seconds=2)) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         assert api.evaluate("alice", "ads")["decision"] is True
         with psycopg.connect(database.owner_url) as holder:
             holder.execute("LOCK TABLE decision_segment IN SHARE MODE")
@@ -401,8 +398,7 @@ def test_a_durable_permit_whose_record_was_dropped_is_logged_once(durable, monke
 def test_a_durable_permit_that_ended_while_it_waited_is_not_answered(database):
     """A permit whose time is over when its row is committed is 503."""
     with running(database, decision_log="durable", cache="strict") as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         log, known = _log_of(api), _services(api).known
         commit = log.commit
 
@@ -549,8 +545,7 @@ def test_writers_that_are_gone_are_forgotten(database):
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
         owner.execute("INSERT INTO decision_writer VALUES (gen_random_uuid(), 1, now() - interval '8 days')")
         with running(database, decision_log="durable") as api:
-            api.register("ads")
-            api.decide("alice", "ads")
+            api.agreed("ads", "alice")
             for _ in range(3):
                 api.evaluate("alice", "ads")
         assert owner.execute("SELECT flushed FROM decision_writer").fetchall() == [(3,)]

@@ -1,6 +1,5 @@
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 import structlog
 
@@ -9,7 +8,7 @@ from tests.support.acts import IDENTIFIED, World, trail
 from tests.support.api import BOOTSTRAP, processing, question, running, subject
 from tests.support.commands import run_command
 from tests.support.console import Visitor
-from tests.support.databases import APP_ROLE, new_database
+from tests.support.databases import APP_ROLE, execute, new_database
 
 SEARCH = "/v1/audit-trail/search"
 
@@ -42,8 +41,7 @@ def unwritable(database):
     structlog.configure(processors=[structlog.processors.KeyValueRenderer(key_order=["event"])])
 
     def take_away():
-        with psycopg.connect(database.owner_url) as owner:
-            owner.execute(f"REVOKE INSERT ON administrative_act FROM {APP_ROLE}")
+        execute(database, f"REVOKE INSERT ON administrative_act FROM {APP_ROLE}")
 
     return take_away
 
@@ -92,8 +90,7 @@ def test_commands_are_recorded(database, sceau):
 def test_a_repaired_projection_is_recorded(world, sceau):
     """Rows that are written again from the ledger are told with their number; a mere comparison is not."""
     world.consent()
-    with psycopg.connect(world.database.owner_url) as connection:
-        connection.execute("DELETE FROM consent")
+    execute(world.database, "DELETE FROM consent")
     assert sceau("rebuild-projection", "--check") == 1
     assert "projection.repaired" not in _acts(world.database)
     assert sceau("rebuild-projection") == 0
@@ -139,8 +136,7 @@ def test_what_was_looked_up_and_cannot_be_recorded_is_not_told(world, unwritable
 
 def test_an_explanation_names_whose_record_and_no_word_of_the_question(world):
     """The entry has the subject's pseudonym; a processing that is not registered is the caller's own word: left out."""
-    world.api.register("ads")
-    world.api.decide("alice", "ads")
+    world.api.agreed("ads", "alice")
     for processing_asked in ("ads", "alice.in-the-action"):
         world.api.ok("POST", "/v1/explanations", {**question("alice", processing_asked), "at": "2026-01-01T00:00:00Z"})
     known, unknown = trail(world.database)[-2:]

@@ -184,9 +184,7 @@ def test_section_10_1_a_search_is_said_to_be_json(pdp, path):
 
 def test_section_8_1_a_consent_ahead_of_its_version_changes_nothing_until_then(clocked, clock):
     """Two consents stand beside one another; the subject is found once, by whichever counts at that instant."""
-    clocked.register("ads")
-    clocked.decide("alice", "ads")
-    clocked.decide("bob", "ads")
+    clocked.agreed("ads", "alice", "bob")
     change = clock.at + timedelta(days=30)
     version = {**processing("ads", material=True), "effective_from": change.isoformat()}
     del version["id"]

@@ -11,8 +11,7 @@ ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
 @pytest.fixture(scope="module")
 def pdp(shared):
     """One processing of IV, to which alice consented."""
-    shared.register("ads")
-    shared.decide("alice", "ads")
+    shared.agreed("ads", "alice")
     return shared
 
 

@@ -1,11 +1,11 @@
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 
 from app.auth.callers import key_digest
 from tests.faults.service import eventually
 from tests.support.api import question, running
+from tests.support.databases import execute
 
 WEEK = timedelta(days=7)
 
@@ -169,8 +169,7 @@ def test_a_key_may_be_made_with_an_end(shared):
 
 def _set_end(database, key, when):
     """Move the end of a key, as time does."""
-    with psycopg.connect(database.owner_url) as connection:
-        connection.execute("UPDATE caller_key SET expires_at = now() + %s WHERE id = %s", [when, key])
+    execute(database, "UPDATE caller_key SET expires_at = now() + %s WHERE id = %s", when, key)
 
 
 def test_a_key_that_has_expired_is_refused(database):

@@ -12,6 +12,7 @@ from app.db.session import Lookup, PartRefusedError, Prepared
 from app.telemetry.spans import EntryPoint, current_origin
 from tests.faults.service import eventually
 from tests.support.consents import grant
+from tests.support.databases import execute
 from tests.support.pools import in_a_pool
 
 HOLD = Lookup(
@@ -114,8 +115,7 @@ def test_a_transaction_at_one_moment_begins_with_the_look_up_of_its_server(datab
             async with pool.write(at_once=at_once) as session:
                 counted = text("SELECT count(*) FROM key_check")
                 before = (await session.execute(counted)).scalar_one()
-                with psycopg.connect(database.owner_url) as other:
-                    other.execute("INSERT INTO key_check (name, value) VALUES (%s, 'x')", [f"meanwhile {at_once}"])
+                execute(database, "INSERT INTO key_check (name, value) VALUES (%s, 'x')", f"meanwhile {at_once}")
                 yield (await session.execute(counted)).scalar_one() - before
 
     async def all_seen(pool):
@@ -129,8 +129,7 @@ def test_a_proven_read_is_one_snapshot_that_begins_after_the_look(database):
     counted = text("SELECT count(*) FROM key_check")
 
     def recorded(name):
-        with psycopg.connect(database.owner_url) as other:
-            other.execute("INSERT INTO key_check (name, value) VALUES (%s, 'x')", [name])
+        execute(database, "INSERT INTO key_check (name, value) VALUES (%s, 'x')", name)
 
     async def run(opened):
         seen = []
@@ -148,8 +147,7 @@ def test_a_proven_read_is_one_snapshot_that_begins_after_the_look(database):
                 await count(session)
                 recorded("meanwhile")
                 await count(session)
-            with psycopg.connect(database.owner_url) as other:
-                other.execute("DELETE FROM key_check WHERE name IN ('during the look', 'meanwhile')")
+            execute(database, "DELETE FROM key_check WHERE name IN ('during the look', 'meanwhile')")
         return [each - seen[0] for each in seen]
 
     assert in_a_pool(database, run) == [0, 1, 1, 1] * 2

@@ -1,7 +1,7 @@
 import psycopg
 import pytest
 
-from tests.support.databases import fresh_database
+from tests.support.databases import execute, fresh_database
 
 PUT = """
 INSERT INTO outbox (subject_ref, id, type, occurred_at, data)
@@ -15,8 +15,7 @@ READ = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_
 def database():
     """A database whose tables nobody has analysed, nor will."""
     with fresh_database() as made:
-        with psycopg.connect(made.owner_url) as connection:
-            connection.execute("ALTER TABLE outbox SET (autovacuum_enabled = off)")
+        execute(made, "ALTER TABLE outbox SET (autovacuum_enabled = off)")
         yield made
 
 
@@ -25,8 +24,7 @@ def rows_read(database):
     """How many rows of an outbox of five thousand are read while two hundred new subjects' events are written."""
 
     def count():
-        with psycopg.connect(database.owner_url) as connection:
-            connection.execute(PUT, [1, 5000])
+        execute(database, PUT, 1, 5000)
         with psycopg.connect(database.owner_url) as connection:
             connection.execute(PUT, [5001, 5200])
             return sum(read for (read,) in connection.execute(READ))

@@ -83,8 +83,7 @@ def consented(database, owner):
     owner.commit()
     clock = TestClock(datetime.now(UTC) + HOUR)
     with running(database, clock=clock) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         api.ok(
             "POST", "/v1/subjects/links", {"from": subject("alicia"), "to": subject("alice"), "basis": "user_proved"}
         )
@@ -103,8 +102,7 @@ def test_a_clock_that_was_set_back_refuses_no_withdrawal(consented, name):
 
 def test_a_service_that_keeps_its_time_is_never_refused(api):
     """Grant, refusal, withdrawal, version and controller by the database's own clock all go through."""
-    api.register("ads")
-    api.decide("alice", "ads")
+    api.agreed("ads", "alice")
     api.decide("bob", "ads", "refused")
     assert api.withdraw("alice", "ads")["withdrawn"]
 

@@ -22,7 +22,7 @@ from app.operations.webhooks.deliver_webhooks import dispatch_events, trim_event
 from tests.docs_page.test_docs_page import STORY, filled, operations, proposal
 from tests.support.api import Api, running
 from tests.support.consent_page import Person, link
-from tests.support.databases import TestDatabase, administrator_url, fresh_database
+from tests.support.databases import TestDatabase, administrator_url, execute, fresh_database
 from tests.support.sweeping import sweep
 from tests.support.two_persons import answer, person, rule
 
@@ -235,8 +235,7 @@ def _problems(player: Player, database: TestDatabase) -> None:
         api.client.post("/v1/consents", content="a=b", headers={"Authorization": f"Bearer {api.key}"}),
         api.call("POST", "/v1/processings", {**taken, "id": "ads-chat", "purpose": "sales"}),
     ]
-    with psycopg.connect(database.owner_url) as connection:
-        connection.execute("UPDATE outbox SET written_at = now() - interval '40 days'")
+    execute(database, "UPDATE outbox SET written_at = now() - interval '40 days'")
     client, first = _client(player), api.ok("GET", "/v1/events?limit=1")["next"]
     served = client.app.state.services.database  # type: ignore[attr-defined]
     client.portal.call(lambda: trim_events(served, timedelta(days=30)))  # type: ignore[union-attr]

@@ -111,8 +111,7 @@ def test_what_is_reported_is_what_a_replay_decides(database, tmp_path):
     effective = datetime.fromtimestamp(end / 1e6, UTC)
     place = tmp_path / "edge.sock"
     with running(database, edge_socket=place) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         assert two_persons.add(api, "ads", material=True, effective_from=effective.isoformat(), reason="R").is_success
         log = _services(api).recorder.log
         wait_until(place.exists)
@@ -239,8 +238,7 @@ def test_what_a_connection_holds_is_freed_at_its_end(database, tmp_path, monkeyp
     gc.disable()
     try:
         with running(database, edge_socket=place) as api:
-            api.register("ads")
-            api.decide("alice", "ads")
+            api.agreed("ads", "alice")
             wait_until(place.exists)
             with Liar(place, api.key or "") as liar:
                 liar.keep("alice", "ads")

@@ -3,11 +3,11 @@ from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.support.api import processing, subject
 from tests.support.consents import grant
+from tests.support.databases import execute
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,7 @@ def _post(api, key, name, path="/v1/consents", **more):
 
 def _age(database, interval):
     """Have every key be used so much earlier: the database's own clock says how old one is."""
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        owner.execute("UPDATE idempotency SET created_at = created_at - CAST(%s AS interval)", [interval])
+    execute(database, "UPDATE idempotency SET created_at = created_at - CAST(%s AS interval)", interval)
 
 
 def _consents(api, name):

@@ -79,8 +79,7 @@ def test_searches_leave_connections_to_whoever_withdraws_and_asks(database, monk
     held = Held(decisions_in)
     monkeypatch.setattr("app.audit.log_reading.decisions_in", held)
     with running(database, cache=cache, database_timeout=timedelta(seconds=20)) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         person = Person(api, link(api, "bob", "ads"))
         with searching(api, held) as answers:
             assert api.call("POST", "/v1/withdrawals", {"subject": subject("alice")}).status_code == 200

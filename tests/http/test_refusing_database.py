@@ -20,8 +20,7 @@ $$
 @pytest.fixture(scope="module")
 def api(shared):
     """A service with a processing to write about; each test mends what it breaks of its database."""
-    shared.register("ads")
-    shared.decide("alice", "ads")
+    shared.agreed("ads", "alice")
     return shared
 
 

@@ -24,9 +24,7 @@ def told(database):
 def test_the_task_counts(database):
     """The task of the jobs process, run as it runs it, leaves numbers to show."""
     with running(database) as api:
-        api.register("ads")
-        for name in ("alice", "bob"):
-            api.decide(name, "ads")
+        api.agreed("ads", "alice", "bob")
 
     in_a_pool(database, lambda pool: tasks_of(database, pool)["figures.consents"].func(timestamp=0))
     consents = in_a_session(database, lambda session: load_figure(session, "consents"))

@@ -1,8 +1,8 @@
-import psycopg
 import pytest
 
 from bench.sweep.race import Plan, prepare, register, run
 from bench.sweep.worker import STEPS
+from tests.support.databases import execute
 from tests.support.forking import forked_within
 from tests.support.pools import rebuilt
 
@@ -15,8 +15,7 @@ def race(database):
         register(database.owner_url)
         prepare(database.owner_url, plan)
         if before is not None:
-            with psycopg.connect(database.owner_url) as connection:
-                connection.execute(before)
+            execute(database, before)
         with forked_within("bench.sweep.race"):
             return run(database.owner_url, database.app_url, plan)
 

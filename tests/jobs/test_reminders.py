@@ -18,8 +18,7 @@ LINK = {"kind": "decide", "authentication": "mailbox"}
 @pytest.fixture
 def due(clocked, database, clock):
     """An application in which alice's consent, of June 2026, is due for renewal in sixty days."""
-    clocked.register("ads")
-    clocked.decide("alice", "ads")
+    clocked.agreed("ads", "alice")
     clock.at = DUE
 
     def flagged():

@@ -7,6 +7,7 @@ from app.core.period import ConsentPeriod, PeriodPolicy
 from app.core.renewal import Renewal
 from tests.support import sweeping
 from tests.support.api import processing, subject, utc
+from tests.support.databases import execute
 from tests.support.pools import rebuilt
 from tests.support.sweeping import RENEWAL
 
@@ -39,8 +40,7 @@ OUTBOX = "SELECT substr(type, 18), data->>'notice' FROM outbox WHERE type !~ 'gr
 @pytest.fixture
 def ads(clocked):
     """An application with one processing of advertising, to which alice consented on 15 June 2026."""
-    clocked.register("ads")
-    clocked.decide("alice", "ads")
+    clocked.agreed("ads", "alice")
     return clocked
 
 
@@ -225,8 +225,7 @@ def test_a_retirement_closes_nothing_that_had_ended(ads, sweep, flags, clock):
 
 def test_a_notice_longer_than_the_consent_is_left_out(clocked, sweep, flags, clock):
     """A consent of 30 days is announced 7 days before, not on the day that it is given."""
-    clocked.register("short", consent_validity="P30D")
-    clocked.decide("alice", "short")
+    clocked.agreed("short", "alice", consent_validity="P30D")
     assert sweep() == {}
     clock.at += timedelta(days=23)
     assert sweep() == {"due": 1}
@@ -248,8 +247,7 @@ def test_a_rebuilt_row_is_not_flagged_again(ads, sweep, flags, clock, database):
     """Even when the projection forgot how far the sweep had come, the key of the flags keeps each from coming twice."""
     clock.at = utc("2027-06-20T12:00:00Z")
     assert sweep() == {"expired": 1}
-    with psycopg.connect(database.owner_url) as connection:
-        connection.execute("UPDATE consent SET renewal_stage = DEFAULT")
+    execute(database, "UPDATE consent SET renewal_stage = DEFAULT")
     assert sweep() == {}
     assert len(flags()) == 1
     assert len(flags("SELECT FROM consent_event WHERE kind = 'expired'")) == 1

@@ -40,9 +40,7 @@ def rows(database):
 @pytest.fixture
 def ads(clocked):
     """A processing to which three people consented, one of them on the English text."""
-    clocked.register("ads")
-    for name in ("alice", "bob"):
-        clocked.decide(name, "ads")
+    clocked.agreed("ads", "alice", "bob")
     clocked.decide("carol", "ads", evidence={"language": "en"})
     return clocked
 
@@ -52,9 +50,7 @@ def test_each_consent_that_it_ended_is_told_of_once(ads, tell, rows, clock):
     events: list[Any] = []
     for batch in (1, 2, 1_000):
         identifier = f"ads-{batch}"
-        ads.register(identifier)
-        for name in ("alice", "bob", "carol"):
-            ads.decide(name, identifier)
+        ads.agreed(identifier, "alice", "bob", "carol")
         ads.withdraw("bob", identifier)
         invalidate(ads, identifier)
         assert (tell(batch=batch), tell(batch=batch)) == (2, 0)
@@ -116,8 +112,7 @@ def test_whose_subject_is_held_is_told_of_later(ads, tell, rows, database, clock
 
 def test_receivers_are_to_stop_and_to_erase(api, database):
     """The task of the jobs process writes the event; like that of every other end it asks for both effects."""
-    api.register("ads")
-    api.decide("alice", "ads")
+    api.agreed("ads", "alice")
     invalidate(api, "ads")
 
     in_a_pool(database, lambda pool: tasks_of(database, pool)["invalidations.tell"].func(timestamp=0))
@@ -134,9 +129,7 @@ def test_receivers_are_to_stop_and_to_erase(api, database):
 
 def test_what_was_invalidated_is_counted_so(ads, database, clock):
     """The console's numbers have the state, of a version and of a text."""
-    ads.register("stats", purpose="statistics")
-    for name in ("alice", "bob"):
-        ads.decide(name, "stats")
+    ads.agreed("stats", "alice", "bob", purpose="statistics")
     invalidate(ads, "stats")
     invalidate(ads, "ads", text=hash_of(notice_of("ads")["fr"]))
 

@@ -1,7 +1,7 @@
 import psycopg
 import pytest
 
-from tests.support.databases import new_database
+from tests.support.databases import execute, new_database
 from tests.support.emptying import as_it_is
 
 WRITE = """
@@ -54,8 +54,7 @@ def test_a_copy_is_lent_again_as_it_was_copied_and_only_while_its_original_lasts
     """Rows of the original are back in the next copy; when the original is given back its copies are dropped."""
     caller = "SELECT name FROM caller"
     with new_database() as original:
-        with psycopg.connect(original.owner_url, autocommit=True) as connection:
-            connection.execute(WRITE)
+        execute(original, WRITE)
         names = set()
         for _ in range(2):
             with new_database(template=original.name) as copy, psycopg.connect(copy.owner_url) as connection:

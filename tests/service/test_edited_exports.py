@@ -259,8 +259,7 @@ def test_the_log_goes_on_where_it_was(database, tmp_path):
 def test_what_retention_destroyed_is_not_missed(database, tmp_path):
     """Events, ids and openings that a run took out, and that its statement names, are neither carried nor asked for."""
     with running(database, clock=TestClock(utc(OLD))) as api:
-        api.register("ads", started_on="2018-01-01")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice", started_on="2018-01-01")
         api.withdraw("alice", "ads")
     log = Log(database, tmp_path)
     log.append()
@@ -285,8 +284,7 @@ def test_openings_that_no_run_destroyed_are_missed(moved, refused):
 def test_what_a_superuser_took_out_before_the_export_is_told(database, tmp_path):
     """A withdrawal that is deleted before it is entered leaves its note of the journal, which asks for it."""
     with running(database) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
     assert run_command(database, "proof", "stamp")[0] == 0
     with running(database) as api:
         api.withdraw("alice", "ads")

@@ -24,8 +24,7 @@ def _hits(api):
 def test_hits_misses_beats_lag_and_confirmations_are_told(database):
     """One miss, then hits; a withdrawal that was confirmed; a lease that is held, and how old it is."""
     with running(database, cache="leased") as api:
-        api.register("ads")
-        api.decide("alice", "ads")
+        api.agreed("ads", "alice")
         wait_for_lease(api)
         # The change of the consent comes back by the feed and is forgotten once more: the second look may miss too.
         eventually(lambda: api.evaluate("alice", "ads") and _hits(api) >= 3)

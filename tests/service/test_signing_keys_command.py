@@ -1,8 +1,8 @@
-import psycopg
 import pytest
 
 from tests.support.api import running
 from tests.support.commands import run_command
+from tests.support.databases import rows
 
 
 @pytest.fixture
@@ -30,10 +30,7 @@ def test_a_key_of_tokens_is_rotated_at_the_machine(sceau, database):
     with running(database) as api:
         published = [key["kid"] for key in api.ok("GET", "/.well-known/jwks.json")["keys"]]
     assert published == [made, first.split(" ")[0]]
-    with psycopg.connect(database.owner_url) as connection:
-        acts = connection.execute(
-            "SELECT way, caller, thing_id FROM administrative_act WHERE act = 'signing_key.rotated'"
-        ).fetchall()
+    acts = rows(database, "SELECT way, caller, thing_id FROM administrative_act WHERE act = 'signing_key.rotated'")
     assert acts == [("command", None, made)]
 
 

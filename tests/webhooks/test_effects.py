@@ -27,8 +27,7 @@ def _say(api, event, effect, **more):
 
 def _withdrawn(api, identifier="ads"):
     """A withdrawal of a consent to a processing that erases what it derived within a month; its event."""
-    api.register(identifier, derived_data_erased_within="P1M")
-    api.decide("alice", identifier)
+    api.agreed(identifier, "alice", derived_data_erased_within="P1M")
     api.withdraw("alice", identifier)
     return _event(api, identifier=identifier)
 
@@ -96,8 +95,7 @@ def test_what_is_overdue_is_counted(api, database):
 
 def test_an_erased_person_leaves_nothing_to_find(api, database):
     """What is owed names an event, a consent and a processing: no id, and no pseudonym."""
-    api.register("ads")
-    api.decide("alice", "ads")
+    api.agreed("ads", "alice")
     api.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
     with psycopg.connect(database.owner_url) as owner:
         named = "SELECT column_name FROM information_schema.columns WHERE table_name LIKE 'effect%'"

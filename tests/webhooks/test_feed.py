@@ -178,8 +178,7 @@ def test_a_closed_account_is_told_as_such(post):
 
 def test_a_restricted_caller_reads_its_processings_only(post):
     """A caller that may name some processings reads their events and goes past the others."""
-    post.api.register("stats", purpose="statistics")
-    post.api.decide("alice", "stats")
+    post.api.agreed("stats", "alice", purpose="statistics")
     mine = post.api.decide("alice", "ads")["id"]
     restricted = post.api.with_key(post.api.new_key("consents:read", processings=["ads"]))
     _read_all(post.api, 2)

@@ -82,8 +82,8 @@ def test_every_member_of_a_row_has_its_column(tmp_path):
     """A row with each member that the API takes is read from CSV as it would stand in NDJSON."""
     young = {"age_band": "under_15", "given_by": "parent"}
     by_parent = {**young, "parent": subject("ada"), "parent_checked_how": "declaration"}
-    more = {"elements": ["content", "attachments"], "version": 1, "territory": "FR", "joint_form": True}
-    whole = row(1, "ida", capacity=by_parent, **more)
+    more = {"capacity": by_parent, "version": 1, "territory": "FR", "joint_form": True}
+    whole = {**row(1, "ida", elements=["content", "attachments"]), **more}
     cells = dict(_cells(whole))
     assert cells.keys() == members().keys()
     file = tmp_path / "whole.csv"
