@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 from sqlalchemy import and_, or_, select
@@ -28,65 +28,81 @@ from app.telemetry.spans import current_origin
 class ActKind(StrEnum):
     """One kind of administrative act: `thing.what_was_done`. A word never changes its meaning."""
 
-    AUDIT_TRAIL_SEARCHED = "audit_trail.searched"
-    BUNDLE_MADE = "bundle.made"
-    CALLER_CHANGED = "caller.changed"
-    CALLER_MADE = "caller.made"
+    details: frozenset[str]
+    """The details that it may carry; behind its word."""
+
+    def __new__(cls, word: str, *details: str) -> Self:
+        """Make a kind whose value is the word alone."""
+        kind = str.__new__(cls, word)
+        kind._value_ = word
+        kind.details = frozenset(details)
+        return kind
+
+    AUDIT_TRAIL_SEARCHED = "audit_trail.searched", "filters"
+    BUNDLE_MADE = "bundle.made", "since", "until", "processing"
+    CALLER_CHANGED = "caller.changed", "changed", "scopes_before", "scopes", "processings_before", "processings"
+    CALLER_MADE = "caller.made", "known_by", "kind", "scopes", "processings", "expires_at"
     CALLER_REVOKED = "caller.revoked"
-    CONSENT_HISTORY_READ = "consent.history_read"
+    CONSENT_HISTORY_READ = "consent.history_read", "processing"
     CONSENT_LINKS_MADE = "consent_links.made"
     CONSENTS_IMPORTED = "consents.imported"
     CONSOLE_SIGNED_IN = "console.signed_in"
-    CONTROLLER_REGISTERED = "controller.registered"
-    CONTROLLER_VERSIONED = "controller.versioned"
-    DECISION_EXPLAINED = "decision.explained"
-    DECISION_LOG_DROPPED = "decision_log.dropped"
-    DEPLOYMENT_RESTORED = "deployment.restored"
-    DECISIONS_SEARCHED = "decisions.searched"
-    KEY_REVOKED = "key.revoked"
-    KEY_ROTATED = "key.rotated"
-    MAILBOX_SHARED = "mailbox.shared"
+    CONTROLLER_REGISTERED = "controller.registered", "kind"
+    CONTROLLER_VERSIONED = "controller.versioned", "version"
+    DECISION_EXPLAINED = "decision.explained", "at", "known_at"
+    DECISION_LOG_DROPPED = "decision_log.dropped", "day", "rows", "role"
+    DEPLOYMENT_RESTORED = "deployment.restored", "rows", "entries"
+    DECISIONS_SEARCHED = "decisions.searched", "filters"
+    KEY_REVOKED = "key.revoked", "key"
+    KEY_ROTATED = "key.rotated", "key", "overlap_seconds", "expires_at"
+    MAILBOX_SHARED = "mailbox.shared", "ended"
     MAILBOX_UNSHARED = "mailbox.unshared"
-    OWNER_LIMITS_CHANGED = "owner_limits.changed"
-    PROCESSING_APPROVED = "processing.approved"
-    PROCESSING_INVALIDATED = "processing.invalidated"
-    PROCESSING_PROPOSED = "processing.proposed"
-    PROCESSING_REGISTERED = "processing.registered"
-    PROCESSING_REJECTED = "processing.rejected"
+    OWNER_LIMITS_CHANGED = (
+        "owner_limits.changed",
+        "log_floor_days_before",
+        "log_floor_days",
+        "clock_tolerance_before",
+        "clock_tolerance",
+    )
+    PROCESSING_APPROVED = "processing.approved", "version"
+    PROCESSING_INVALIDATED = "processing.invalidated", "invalidation", "version"
+    PROCESSING_PROPOSED = "processing.proposed", "version"
+    PROCESSING_REGISTERED = "processing.registered", "version", "purpose"
+    PROCESSING_REJECTED = "processing.rejected", "version"
     PROCESSING_RESUMED = "processing.resumed"
     PROCESSING_RETIRED = "processing.retired"
     PROCESSING_SUSPENDED = "processing.suspended"
-    PROCESSING_VERSIONED = "processing.versioned"
-    PROPOSAL_APPROVED = "proposal.approved"
-    PROPOSAL_REJECTED = "proposal.rejected"
-    PROJECTION_REPAIRED = "projection.repaired"
-    RENEWAL_SUBJECTS_READ = "renewals.subjects_read"
-    REQUEST_REFUSED = "request.refused"
-    RESTORE_ACCEPTED = "restore.accepted"
-    RETENTION_HELD = "retention.held"
-    RETENTION_RELEASED = "retention.released"
-    RETENTION_RUN = "retention.run"
-    RETENTION_SIGNED = "retention.signed"
-    SCHEMA_MIGRATED = "schema.migrated"
-    SIGNING_KEY_ROTATED = "signing_key.rotated"
-    STAFF_ACKNOWLEDGED = "staff.acknowledged"
-    STAFF_MEMBER_CHANGED = "staff_member.changed"
+    PROCESSING_VERSIONED = "processing.versioned", "version", "material", "effective_from"
+    PROPOSAL_APPROVED = "proposal.approved", "kind"
+    PROPOSAL_REJECTED = "proposal.rejected", "kind"
+    PROJECTION_REPAIRED = "projection.repaired", "consents"
+    RENEWAL_SUBJECTS_READ = "renewals.subjects_read", "found"
+    REQUEST_REFUSED = "request.refused", "route", "method", "problem"
+    RESTORE_ACCEPTED = "restore.accepted", "epoch", "replayed", "by_hand"
+    RETENTION_HELD = "retention.held", "hold", "processing", "of_a_person"
+    RETENTION_RELEASED = "retention.released", "hold"
+    RETENTION_RUN = "retention.run", "consents", "refusals", "events"
+    RETENTION_SIGNED = "retention.signed", "kind", "period_before", "period", "signed"
+    SCHEMA_MIGRATED = "schema.migrated", "before", "after"
+    SIGNING_KEY_ROTATED = "signing_key.rotated", "purpose", "at_once"
+    STAFF_ACKNOWLEDGED = "staff.acknowledged", "notice", "language", "way"
+    STAFF_MEMBER_CHANGED = "staff_member.changed", "status"
     STAFF_MEMBER_ERASED = "staff_member.erased"
     STAFF_MEMBER_REGISTERED = "staff_member.registered"
-    STAFF_NOTICE_PUBLISHED = "staff_notice.published"
+    STAFF_NOTICE_PUBLISHED = "staff_notice.published", "languages"
     STAFF_PAGE_SIGNED_IN = "staff_page.signed_in"
-    SUBJECT_CLOSED = "subject.closed"
-    SUBJECT_ERASED = "subject.erased"
+    SUBJECT_CLOSED = "subject.closed", "ended"
+    SUBJECT_ERASED = "subject.erased", "ended"
     SUBJECT_EXPORTED = "subject.exported"
     SUBJECT_READ = "subject.read"
-    SUBJECTS_LINKED = "subjects.linked"
-    SUBJECTS_SEARCHED = "subjects.searched"
+    SUBJECTS_LINKED = "subjects.linked", "basis", "ended"
+    SUBJECTS_SEARCHED = "subjects.searched", "found"
     SUBJECTS_UNLINKED = "subjects.unlinked"
-    WEBHOOK_CHANGED = "webhook.changed"
-    WEBHOOK_MADE = "webhook.made"
+    WEBHOOK_CHANGED = "webhook.changed", "changed", "status", "dropped"
+    WEBHOOK_MADE = "webhook.made", "include_subject", "processings"
     WEBHOOK_REMOVED = "webhook.removed"
-    WEBHOOK_REPLAYED = "webhook.replayed"
-    WEBHOOK_SECRET_MADE = "webhook.secret_made"  # noqa: S105 - an act, not a secret
+    WEBHOOK_REPLAYED = "webhook.replayed", "event", "queued", "since", "until"
+    WEBHOOK_SECRET_MADE = "webhook.secret_made", "secret"
 
 
 class TargetKind(StrEnum):
@@ -116,56 +132,6 @@ NOTHING: Final = Target()
 
 Detail = str | int | bool | Sequence[str] | None
 
-DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
-    ActKind.AUDIT_TRAIL_SEARCHED: frozenset({"filters"}),
-    ActKind.BUNDLE_MADE: frozenset({"since", "until", "processing"}),
-    ActKind.CALLER_CHANGED: frozenset({"changed", "scopes_before", "scopes", "processings_before", "processings"}),
-    ActKind.CALLER_MADE: frozenset({"known_by", "kind", "scopes", "processings", "expires_at"}),
-    ActKind.CONSENT_HISTORY_READ: frozenset({"processing"}),
-    ActKind.CONTROLLER_REGISTERED: frozenset({"kind"}),
-    ActKind.CONTROLLER_VERSIONED: frozenset({"version"}),
-    ActKind.DECISION_EXPLAINED: frozenset({"at", "known_at"}),
-    ActKind.DECISION_LOG_DROPPED: frozenset({"day", "rows", "role"}),
-    ActKind.DEPLOYMENT_RESTORED: frozenset({"rows", "entries"}),
-    ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
-    ActKind.KEY_REVOKED: frozenset({"key"}),
-    ActKind.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
-    ActKind.MAILBOX_SHARED: frozenset({"ended"}),
-    ActKind.OWNER_LIMITS_CHANGED: frozenset(
-        {"log_floor_days_before", "log_floor_days", "clock_tolerance_before", "clock_tolerance"}
-    ),
-    ActKind.PROCESSING_APPROVED: frozenset({"version"}),
-    ActKind.PROCESSING_INVALIDATED: frozenset({"invalidation", "version"}),
-    ActKind.PROCESSING_PROPOSED: frozenset({"version"}),
-    ActKind.PROCESSING_REGISTERED: frozenset({"version", "purpose"}),
-    ActKind.PROCESSING_REJECTED: frozenset({"version"}),
-    ActKind.PROCESSING_VERSIONED: frozenset({"version", "material", "effective_from"}),
-    ActKind.PROJECTION_REPAIRED: frozenset({"consents"}),
-    ActKind.RENEWAL_SUBJECTS_READ: frozenset({"found"}),
-    ActKind.REQUEST_REFUSED: frozenset({"route", "method", "problem"}),
-    ActKind.PROPOSAL_APPROVED: frozenset({"kind"}),
-    ActKind.PROPOSAL_REJECTED: frozenset({"kind"}),
-    ActKind.RESTORE_ACCEPTED: frozenset({"epoch", "replayed", "by_hand"}),
-    ActKind.RETENTION_HELD: frozenset({"hold", "processing", "of_a_person"}),
-    ActKind.RETENTION_RELEASED: frozenset({"hold"}),
-    ActKind.RETENTION_RUN: frozenset({"consents", "refusals", "events"}),
-    ActKind.RETENTION_SIGNED: frozenset({"kind", "period_before", "period", "signed"}),
-    ActKind.SCHEMA_MIGRATED: frozenset({"before", "after"}),
-    ActKind.SIGNING_KEY_ROTATED: frozenset({"purpose", "at_once"}),
-    ActKind.STAFF_ACKNOWLEDGED: frozenset({"notice", "language", "way"}),
-    ActKind.STAFF_MEMBER_CHANGED: frozenset({"status"}),
-    ActKind.STAFF_NOTICE_PUBLISHED: frozenset({"languages"}),
-    ActKind.SUBJECT_CLOSED: frozenset({"ended"}),
-    ActKind.SUBJECT_ERASED: frozenset({"ended"}),
-    ActKind.SUBJECTS_LINKED: frozenset({"basis", "ended"}),
-    ActKind.SUBJECTS_SEARCHED: frozenset({"found"}),
-    ActKind.WEBHOOK_CHANGED: frozenset({"changed", "status", "dropped"}),
-    ActKind.WEBHOOK_MADE: frozenset({"include_subject", "processings"}),
-    ActKind.WEBHOOK_REPLAYED: frozenset({"event", "queued", "since", "until"}),
-    ActKind.WEBHOOK_SECRET_MADE: frozenset({"secret"}),
-}
-"""The details that an act may carry; an act that is not listed carries none."""
-
 
 class UnknownDetailError(Exception):
     """An act was to be recorded with a detail that it may not carry."""
@@ -178,8 +144,8 @@ def checked(act: ActKind, detail: Mapping[str, Detail]) -> dict[str, Detail]:
         UnknownDetailError: the act may not carry one of them.
 
     """
-    if not detail.keys() <= DETAILS.get(act, frozenset()):
-        raise UnknownDetailError(f"{act.value} carries no {', '.join(sorted(detail.keys() - DETAILS.get(act, set())))}")
+    if unknown := detail.keys() - act.details:
+        raise UnknownDetailError(f"{act.value} carries no {', '.join(sorted(unknown))}")
     return {
         name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
         for name, value in detail.items()
@@ -238,7 +204,7 @@ async def record_act(
         act: what was done.
         by: the caller's id; None for an operator's command, and for what the service does at its start.
         target: what it was done to.
-        detail: what `app.audit.trail.DETAILS` allows; None members are left out.
+        detail: what `ActKind.details` allows; None members are left out.
         once: a key, which includes a day or an hour: if an entry with it exists, the act is not recorded again.
 
     Raises:
