@@ -22,7 +22,6 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from psycopg.types.json import Jsonb
 
 from app.audit.segments import MICROSECONDS, NOBODY, REF_BYTES, Collector, LogFacts, Segment, hour_of
 from app.core.decision import Reason
@@ -88,12 +87,13 @@ by type and id; and the facts.
 # be sent again, to any server, and even if the segment has been merged since.
 _INSERT: Final = """
 WITH is_new AS (
-    INSERT INTO decision_writer AS writer (id, flushed, at) VALUES (%s, %s, clock_timestamp())
+    INSERT INTO decision_writer AS writer (id, flushed, at) VALUES (%(writer)s, %(number)s, clock_timestamp())
     ON CONFLICT (id) DO UPDATE SET flushed = excluded.flushed, at = excluded.at WHERE writer.flushed < excluded.flushed
     RETURNING flushed
 )
 INSERT INTO decision_segment (id, day, from_at, to_at, rows, counts, directory, data, sha256)
-SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM is_new
+SELECT %(id)s, %(day)s, %(from_at)s, %(to_at)s, %(rows)s, CAST(%(counts)s AS jsonb), %(directory)s, %(data)s, %(sha256)s
+FROM is_new
 """
 _DROPPED: Final = """
 INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s) ON CONFLICT (id) DO NOTHING
@@ -349,12 +349,9 @@ class DecisionLog:
             False where the server warned that its standby may not have it.
 
         """
-        made = flush.segment
-        values = (made.id, made.day, made.from_at, made.to_at, made.rows, Jsonb(made.counts))
         connection.warned, untold = False, self._to_tell()
         async with connection.transaction():
-            numbered = (self._writer, flush.number, *values, made.directory, made.data, made.sha256)
-            await connection.execute(_INSERT, numbered)
+            await connection.execute(_INSERT, {**flush.segment.columns, "writer": self._writer, "number": flush.number})
             for dropped in untold.items():
                 await connection.execute(_DROPPED, dropped)
         for note in self._notes(untold):

@@ -147,6 +147,12 @@ class Segment:
         return json.dumps(self.counts, ensure_ascii=False)
 
     @property
+    def columns(self) -> dict[str, object]:
+        """The values of its columns, by name; its counts are JSON."""
+        stored = ("id", "day", "from_at", "to_at", "rows", "directory", "data", "sha256")
+        return {"counts": self.counts_json, **{name: getattr(self, name) for name in stored}}
+
+    @property
     def sha256(self) -> bytes:
         """The digest of its whole content, to which the proof log commits."""
         ends = f"{microseconds_of(self.from_at)} {microseconds_of(self.to_at)} {self.rows} {self.counts_json}"

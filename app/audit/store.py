@@ -183,20 +183,7 @@ SELECT sceau_merge_segments(:id, :day, :from_at, :to_at, :rows, CAST(:counts AS 
 
 async def replace_segments(session: ReadSession, made: Segment, gone: Sequence[UUID], *, merged: bool) -> None:
     """Replace other segments of an hour by one; `merged`: for good, so that it can be stated in the log."""
-    values = {
-        "id": made.id,
-        "day": made.day,
-        "from_at": made.from_at,
-        "to_at": made.to_at,
-        "rows": made.rows,
-        "counts": made.counts_json,
-        "directory": made.directory,
-        "data": made.data,
-        "sha256": made.sha256,
-        "gone": list(gone),
-        "merged": merged,
-    }
-    await session.execute(_REPLACE, values)
+    await session.execute(_REPLACE, {**made.columns, "gone": list(gone), "merged": merged})
 
 
 async def oldest_waiting(session: ReadSession, before: datetime) -> datetime | None:

@@ -1,5 +1,7 @@
 """The limits that only the owner of the database may loosen, and how the owner sets them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -10,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Connection,
     Engine,
     Integer,
     Interval,
@@ -89,18 +92,31 @@ def owner_limits(
     changes = {name: value for name, value in wanted.items() if value is not None}
     engine = owner_engine(owner_url)
     try:
-        with engine.begin() as connection:
+        with as_owner(engine) as connection:
             if changes:
                 connection.execute(update(owner_limit).values(changes))
             row = connection.execute(select(owner_limit)).one()
-    except DBAPIError as error:
-        raise OwnerLimitsRefusedError(refusal_of_owner(error.orig)) from error
     finally:
         engine.dispose()
     return OwnerLimits(timedelta(days=row.log_floor_days), row.clock_tolerance)
 
 
-def refusal_of_owner(cause: BaseException | None) -> str:
+@contextmanager
+def as_owner(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction on an `owner_engine`; it is committed when the block ends normally.
+
+    Raises:
+        OwnerLimitsRefusedError: the database refuses it, and nothing was changed.
+
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise OwnerLimitsRefusedError(_refusal(error.orig)) from error
+
+
+def _refusal(cause: BaseException | None) -> str:
     """Return the message for a person: which setting is at fault, and what to do."""
     if isinstance(cause, errors.InsufficientPrivilege):
         return "the role of SCEAU_DATABASE_OWNER_URL does not own the schema: name the role that does"

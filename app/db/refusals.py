@@ -154,11 +154,12 @@ def _named(parts: dict[str, Any], keyword: str) -> str:
 _CONDITION: Final = text(f"""
 SELECT NOT pg_is_in_recovery() AS is_primary,
     CASE WHEN pg_is_in_recovery() THEN NULL
-        ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END AS timeline,
+        ELSE CAST('0x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) AS integer) END AS timeline,
     {HAS_STANDBY} AS waits_for_standby,
     CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE')
         THEN (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) END AS standbys,
-    current_setting('archive_mode') <> 'off' AS archives, archiver.last_archived_time, archiver.failed_count,
+    current_setting('archive_mode') <> 'off' AS archives, archiver.last_archived_time AS archived_at,
+    archiver.failed_count AS archive_failures,
     (SELECT max(version_num) FROM alembic_version) AS schema, clock_timestamp() AS clock
 FROM pg_stat_archiver AS archiver
 """)  # noqa: S608 - put together from constants
@@ -187,16 +188,7 @@ class DatabaseCondition:
 async def condition_of(session: ReadSession, wall_clock: Callable[[], datetime]) -> DatabaseCondition:
     """Ask the server of a session for its condition; `wall_clock` is this host's."""
     sent = wall_clock()
-    row = (await session.execute(_CONDITION)).one()
+    reported: dict[str, Any] = {**(await session.execute(_CONDITION)).mappings().one()}
     half_way = sent + (wall_clock() - sent) / 2
-    return DatabaseCondition(
-        is_primary=row.is_primary,
-        timeline=None if row.timeline is None else int(row.timeline, 16),
-        waits_for_standby=row.waits_for_standby,
-        standbys=row.standbys,
-        archives=row.archives,
-        archived_at=row.last_archived_time,
-        archive_failures=row.failed_count,
-        schema=row.schema,
-        ahead=(row.clock - half_way).total_seconds(),
-    )
+    ahead = (reported.pop("clock") - half_way).total_seconds()
+    return DatabaseCondition(**reported, ahead=ahead)

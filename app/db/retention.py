@@ -6,7 +6,6 @@ entry in the trail; the log also records a run, with the places of the entries w
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -26,13 +25,12 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import DBAPIError
 
 from app.core.period import Retention
 from app.core.register import APPROVAL_CHECK, RegisterApproval
-from app.db.owner_limits import OwnerLimitsRefusedError, owner_engine, refusal_of_owner
+from app.db.owner_limits import OwnerLimitsRefusedError, as_owner, owner_engine
 from app.db.schema import Instant, metadata
-from app.db.session import uuid7
+from app.db.session import record_of, uuid7
 
 retention_rule: Final = Table(
     "retention_rule",
@@ -137,8 +135,8 @@ class RetentionSchedule:
 
     def rules(self) -> list[RetentionRule]:
         """Return the schedule."""
-        with self._begun() as connection:
-            return [RetentionRule(**row) for row in connection.execute(select(retention_rule)).mappings()]
+        with as_owner(self._engine) as connection:
+            return [record_of(RetentionRule, row) for row in connection.execute(select(retention_rule))]
 
     def sign(self, periods: dict[str, str], by: str, basis: str | None, approval: RegisterApproval) -> None:
         """Put the schedule in force, with new periods if given (ISO 8601, at least thirteen months).
@@ -154,7 +152,7 @@ class RetentionSchedule:
             OwnerLimitsRefusedError: a basis or an approval is missing, or the database refuses it; nothing was changed.
 
         """
-        with self._begun() as connection:
+        with as_owner(self._engine) as connection:
             connection.execute(_ALONE)
             before = {row.kind: row for row in connection.execute(select(retention_rule))}
             usual = {kind: {PROPOSED[kind][0], before[kind].period} for kind in before}
@@ -176,14 +174,11 @@ class RetentionSchedule:
 
     def holds(self) -> list[RetentionHold]:
         """Return the holds that stand."""
-        with self._begun() as connection:
-            standing = select(retention_hold).where(retention_hold.c.released_at.is_(None)).order_by("made_at")
-            return [
-                RetentionHold(
-                    row.id, row.processing, row.subject_ref is not None, row.reason, row.until, row.made_at, row.made_by
-                )
-                for row in connection.execute(standing)
-            ]
+        with as_owner(self._engine) as connection:
+            table = retention_hold.c
+            holds = select(retention_hold, table.subject_ref.is_not(None).label("is_of_a_person"))
+            standing = holds.where(table.released_at.is_(None)).order_by(table.made_at)
+            return [record_of(RetentionHold, row) for row in connection.execute(standing)]
 
     def hold(
         self, *, reason: str, by: str, processing: str | None, consent: UUID | None, until: datetime | None
@@ -201,7 +196,7 @@ class RetentionSchedule:
             OwnerLimitsRefusedError: there is no such processing or consent.
 
         """
-        with self._begun() as connection:
+        with as_owner(self._engine) as connection:
             connection.execute(_ALONE)
             ref = None
             if consent is not None:
@@ -221,7 +216,7 @@ class RetentionSchedule:
 
     def release(self, identifier: UUID) -> bool:
         """End a hold; return whether it stood."""
-        with self._begun() as connection:
+        with as_owner(self._engine) as connection:
             standing = (retention_hold.c.id == identifier) & retention_hold.c.released_at.is_(None)
             ended = update(retention_hold).where(standing).values(released_at=text("clock_timestamp()"))
             stood = connection.execute(ended).rowcount > 0
@@ -238,7 +233,7 @@ class RetentionSchedule:
         """
         total, last = RetentionRun(), b""
         while True:
-            with self._begun(undo=dry) as connection:
+            with as_owner(self._engine) as connection:
                 batch = connection.execute(
                     text("SELECT * FROM sceau_retain(:after, :most)"), {"after": last, "most": _TOGETHER}
                 ).one()
@@ -251,21 +246,13 @@ class RetentionSchedule:
                 total.refusals += batch.refusals
                 total.events += batch.events
                 total.share = int.from_bytes(last[:4]) / 2**32
+                if dry:
+                    connection.rollback()
             yield total
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
-
-    @contextmanager
-    def _begun(self, *, undo: bool = False) -> Iterator[Connection]:
-        try:
-            with self._engine.connect() as connection, connection.begin() as transaction:
-                yield connection
-                if undo:
-                    transaction.rollback()
-        except DBAPIError as error:
-            raise OwnerLimitsRefusedError(refusal_of_owner(error.orig)) from error
 
 
 def _months(period: str | None) -> int:
