@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 
@@ -63,6 +64,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         routes=_ROUTES,
+        generate_unique_id_function=operation_of,
         telemetry=_telemetry(traces),
         lifespan=lambda app: _running(app, settings, services, first_key, traces),
     )
@@ -106,8 +108,13 @@ def _telemetry(traces: "Traces | None") -> TelemetryConfig:
     }  # fmt: skip
 
 
+def operation_of(route: APIRoute) -> str:
+    """Return what a generated client calls a route's operation: the name of its function."""
+    return route.name
+
+
 def _included(*routers: APIRouter) -> list[BaseRoute]:
-    every = APIRouter()
+    every = APIRouter(generate_unique_id_function=operation_of)
     for router in routers:
         every.include_router(router)
     return every.routes

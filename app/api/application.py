@@ -17,8 +17,8 @@ from app.api.http import problems
 from app.api.http.exchange import (
     MOST_BODY_BYTES,
     Exchange,
-    ForPeople,
     answered_line,
+    for_people,
     headers_of_every_answer,
     request_id,
     wants_page,
@@ -61,9 +61,9 @@ class Sceau(FastAPI):
             scope, send, request_id(scope), headers_of_every_answer(services.public_url), services.stopping.is_set
         )
         scope["app"] = self
-        answered = exchange.send
+        answered: Send = exchange.send
         if wants_page(scope):
-            answered = ForPeople(scope, receive, exchange.send, self.state.error_page).send
+            answered = for_people(scope, receive, exchange.send, self.state.error_page)
         try:
             await self._within_limits(scope, receive, exchange, answered)
         except Exception:

@@ -18,7 +18,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from app.api.decisions.models import _COMPONENT, EXAMPLES, ExplanationRequest, documented_body
 from app.api.http.exchange import DOCUMENT_HEADERS
 from app.api.http.problems import Problem
-from app.api.http.security import names_by_route, open_to_all, scopes_by_route
+from app.api.http.security import open_to_all, scopes_by_route
 from app.auth.callers import SCOPE_TOLD
 
 if TYPE_CHECKING:
@@ -334,12 +334,10 @@ def _references(node: Any) -> set[str]:  # noqa: ANN401 - any part of a JSON doc
 def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
     """Complete FastAPI's document in place."""
     document["tags"] = [{"name": name, "description": description} for name, description in SECTIONS]
-    names = names_by_route(app)
     for (method, path), scopes in scopes_by_route(app).items():
         operation = document["paths"].get(path, {}).get(method.lower())
         if operation is None:
             continue
-        operation["operationId"] = names[method, path]
         for parameter in operation.get("parameters", []):
             if examples := parameter["schema"].get("examples"):
                 parameter["example"] = examples[0]  # what Swagger UI fills in

@@ -169,15 +169,6 @@ class Issuer:
         await self.fetcher.close()
 
 
-async def keep_fresh(issuers: Sequence[Issuer]) -> None:
-    """Fetch the keys of every issuer now, and again and again until cancelled; sooner after a failure."""
-    while True:
-        for outcome in await asyncio.gather(*(each.refresh() for each in issuers), return_exceptions=True):
-            if isinstance(outcome, Exception):  # unforeseen: the next round runs nevertheless
-                log.error("fetching an issuer's keys failed", cause=type(outcome).__name__)
-        await asyncio.sleep(min(each.pause for each in issuers))
-
-
 # Access tokens, checked once and remembered: by their SHA-256, as keys are, until they expire.
 #
 # A token is forgotten with its key, once the issuer has withdrawn it or was away for too long: the holder of that key
@@ -249,8 +240,13 @@ class TokenCheck:
         return issuer is not None and key is not None and await issuer.has(key)
 
     async def keep(self) -> None:
-        """Keep the keys of every issuer fresh, until cancelled."""
-        await keep_fresh(list(self.issuers.values()))
+        """Fetch the keys of every issuer now, and again and again until cancelled; sooner after a failure."""
+        issuers = self.issuers.values()
+        while True:
+            for outcome in await asyncio.gather(*(each.refresh() for each in issuers), return_exceptions=True):
+                if isinstance(outcome, Exception):  # unforeseen: the next round runs nevertheless
+                    log.error("fetching an issuer's keys failed", cause=type(outcome).__name__)
+            await asyncio.sleep(min(each.pause for each in issuers))
 
     async def close(self) -> None:
         """End what is under way."""

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Awaitable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import httpx2
 from joserfc.errors import JoseError
@@ -160,9 +161,6 @@ def _fits(key: Key, name: str) -> bool:
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 
 
-Answered = TypeVar("Answered")
-
-
 class KeyFetcher:
     """Fetches key sets."""
 
@@ -197,13 +195,12 @@ class KeyFetcher:
             IssuerUnavailableError: they cannot be read.
 
         """
-        return read_key_set(await self._within(self._key_set(issuer)), self._allowed)
-
-    async def _key_set(self, issuer: str) -> bytes:
-        url = (await self._document(issuer)).get("jwks_uri")
-        if not isinstance(url, str):
-            raise IssuerUnavailableError("discovery")
-        return await self._get(url)
+        async with self._deadline():
+            url = (await self._document(issuer)).get("jwks_uri")
+            if not isinstance(url, str):
+                raise IssuerUnavailableError("discovery")
+            body = await self._get(url)
+        return read_key_set(body, self._allowed)
 
     async def discovery(self, issuer: str) -> Mapping[str, Any]:
         """Return the issuer's discovery document.
@@ -212,7 +209,8 @@ class KeyFetcher:
             IssuerUnavailableError: it cannot be read, or is another issuer's.
 
         """
-        return await self._within(self._document(issuer))
+        async with self._deadline():
+            return await self._document(issuer)
 
     async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Mapping[str, Any] | None:
         """Return what an endpoint of the issuer answers to a form; None if it refuses the form (4xx).
@@ -221,16 +219,11 @@ class KeyFetcher:
             IssuerUnavailableError: it cannot be reached, or its answer is not a JSON object.
 
         """
-        return await self._within(self._posted(url, form, headers))
-
-    async def _posted(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Mapping[str, Any] | None:
         if not is_safe(url):
             raise IssuerUnavailableError("address")
-        async with self._client.stream("POST", url, data=dict(form), headers=dict(headers)) as answer:
-            if answer.is_client_error:
-                return None
-            body = await _bounded(answer)
-        return _object_of(body)
+        sent = self._client.stream("POST", url, data=dict(form), headers=dict(headers))
+        async with self._deadline(), sent as answer:
+            return None if answer.is_client_error else _object_of(await _bounded(answer))
 
     async def _document(self, issuer: str) -> Mapping[str, Any]:
         document = _object_of(await self._get(issuer.rstrip("/") + _DISCOVERY))
@@ -239,11 +232,12 @@ class KeyFetcher:
             raise IssuerUnavailableError("discovery")
         return document
 
-    async def _within(self, request: Awaitable[Answered]) -> Answered:
-        """Return what a request is answered, within the deadline."""
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        """End the block's requests at the deadline; how one of them fails says why the issuer is unavailable."""
         try:
             async with asyncio.timeout(self.seconds):
-                return await request
+                yield
         except (TimeoutError, httpx2.TimeoutException):
             raise IssuerUnavailableError("timeout") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):

@@ -1,6 +1,7 @@
 """`sceau doctor probe`: whether a service keeps its promise, as callers see it over HTTP."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -35,21 +36,14 @@ def probe(  # noqa: PLR0917 - a command's options
         else:
             typer.echo(f"sceau: not checked: {error}", err=True)
         raise typer.Exit(2) from None
-    doc = {
-        "held": report.held,
-        "asked": times,
-        "denied": report.denied,
-        "permitted": report.permitted,
-        "unanswered": report.unanswered,
-        "withdrawal_seconds": report.withdrawal_seconds,
-        "exempt_permitted": report.exempt,
-    }
+    doc = {"held": report.held, "asked": times, **asdict(report)}
     words = "held" if report.held else "BROKEN"
+    exempt_line = "; exempt: not permitted" if report.exempt_permitted is False else ""
     line = (
         f"{words}: after the withdrawal {report.denied} of {times} questions denied, {report.permitted} permitted, "
-        f"{report.unanswered} not answered"
+        f"{report.unanswered} not answered{exempt_line}"
     )
-    typer.echo(json.dumps(doc) if as_json else line + ("" if report.exempt is not False else "; exempt: not permitted"))
+    typer.echo(json.dumps(doc) if as_json else line)
     if not report.held:
         raise typer.Exit(1)
     if not report.complete:

@@ -86,11 +86,11 @@ _PAUSE_SECONDS: Final = 0.1
 class ProbeReport:
     """The answers after the withdrawal, how many seconds the withdrawal took, and whether III was permitted."""
 
-    permitted: int
     denied: int
+    permitted: int
     unanswered: int
     withdrawal_seconds: float
-    exempt: bool | None
+    exempt_permitted: bool | None
 
     @property
     def held(self) -> bool:
@@ -100,7 +100,7 @@ class ProbeReport:
     @property
     def complete(self) -> bool:
         """Whether every question was answered, and the exempt one permitted."""
-        return self.unanswered == 0 and self.exempt is not False
+        return self.unanswered == 0 and self.exempt_permitted is not False
 
 
 def check_promise(
@@ -134,7 +134,7 @@ def check_promise(
     target.call("POST", "/v1/withdrawals", withdrawal)
     took = time.monotonic() - begun
     answers = target.ask_often(question, times)
-    return ProbeReport(answers.count(True), answers.count(False), answers.count(None), round(took, 4), is_exempt)
+    return ProbeReport(answers.count(False), answers.count(True), answers.count(None), round(took, 4), is_exempt)
 
 
 def _grant(target: ProbedService, processing: str, subject: Mapping[str, str]) -> None:

@@ -149,7 +149,7 @@ def _memory(settings: Settings, fence: Fence, by: DecidedBy, uses: Uses, check: 
         synchronous=is_synchronous(settings),
     )
     pool = ReadPool(url, pool_limits(settings))
-    replica = Replica(plan, fence.database, pool, uses, check.remembered if check is not None else _no_token)
+    replica = Replica(plan, fence.database, pool, uses, check.remembered if check is not None else lambda _: None)
     return Memory(replica, by, RememberedDecisions(settings.cache_subjects))
 
 
@@ -157,10 +157,6 @@ def decided_by(deployment: Deployment) -> DecidedBy:
     """Return what decides in this process."""
     seal = partial(deployment.vault.seal_apart, SEALED_FOR)
     return DecidedBy(deployment.policy, seal, rules_digest(), version("sceau"))
-
-
-def _no_token(_: bytes) -> None:
-    """Return None: where no tokens are accepted, every credential is a key."""
 
 
 def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:

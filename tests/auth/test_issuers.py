@@ -6,7 +6,7 @@ import time
 import pytest
 
 from app.auth.callers import key_digest
-from app.auth.issuers import Rhythm, keep_fresh
+from app.auth.issuers import Rhythm
 from tests.auth.reading import RHYTHM, check_of, reading, shown, why_of
 from tests.freshness.gate import until
 from tests.support.issuer import new_key, ref_of
@@ -197,7 +197,7 @@ async def test_fetching_goes_on_after_whatever_failed(provider):
 
         issuer._rhythm = Rhythm(refresh=0.01, retry=0.01, interval=RHYTHM.interval)
         vars(issuer).update(fetch=fails)
-        keeping = asyncio.create_task(keep_fresh([issuer]))
+        keeping = asyncio.create_task(check_of(issuer).keep())
         await until(lambda: issuer.fetches > 2)
         del vars(issuer)["fetch"]
         clock.at += RHYTHM.interval

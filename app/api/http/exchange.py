@@ -1,11 +1,10 @@
 """One HTTP exchange: what the client accepts, the headers that every answer gets, and the line that is logged."""
 
-import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from fastapi import Request, Response
@@ -133,35 +132,6 @@ def refusal_of(version: str, fields: Sequence[tuple[bytes, bytes]], first: Mappi
 def head_length(target: bytes, fields: Iterable[tuple[bytes, bytes]]) -> int:
     """The length of a head in bytes, as far as it was parsed: its target, and the names and values of its fields."""
     return len(target) + sum(len(name) + len(value) for name, value in fields)
-
-
-class Answering(Protocol):
-    """A connection that answers."""
-
-    transport: asyncio.Transport
-
-    def end_after_answer(self) -> None:
-        """Close, or let what is still sent come first."""
-
-
-class LastWords:
-    """Takes the place of the transport to which uvicorn writes an answer, to end the connection behind it."""
-
-    def __init__(self, protocol: Answering) -> None:
-        """Stand for the transport of that connection."""
-        self._protocol = protocol
-
-    def write(self, data: bytes) -> None:
-        """Send."""
-        self._protocol.transport.write(data)
-
-    def is_closing(self) -> bool:
-        """Whether the connection is closing."""
-        return self._protocol.transport.is_closing()
-
-    def close(self) -> None:
-        """End the connection behind the answer."""
-        self._protocol.end_after_answer()
 
 
 LONGEST_ID: Final = 128
@@ -345,22 +315,19 @@ def wants_page(scope: Scope) -> bool:
     return browses and (path == "/" or scope["method"] in _READS)
 
 
-class ForPeople:
-    """Sends an answer on; a problem document is replaced by a page."""
+def for_people(scope: Scope, receive: Receive, send: Send, page: ErrorPage) -> Send:
+    """What sends an answer on by `send`, with a page in the place of a problem document."""
+    replaced = False
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, page: ErrorPage) -> None:
-        """Stand between the application and `send`."""
-        self._scope, self._receive, self._send, self._page = scope, receive, send, page
-        self._replaced = False
-
-    async def send(self, message: Message) -> None:
-        """Send a message on, or the page in its place."""
+    async def shown(message: Message) -> None:
+        nonlocal replaced
         if message["type"] == "http.response.start":
             headers = Headers(raw=message["headers"])
             if headers.get("content-type", "").startswith(MEDIA_TYPE):
-                self._replaced = True
+                replaced = True
                 kept = {name: headers[name] for name in _KEPT if name in headers}
-                page = self._page(Request(self._scope), message["status"], kept)
-                await page(self._scope, self._receive, self._send)
-        if not self._replaced:
-            await self._send(message)
+                await page(Request(scope), message["status"], kept)(scope, receive, send)
+        if not replaced:
+            await send(message)
+
+    return shown

@@ -24,7 +24,6 @@ from app.api.http.exchange import (
     MOST_FIELDS,
     TARGET_TOO_LONG,
     UPGRADE,
-    LastWords,
     Refusal,
     answer_to,
     first_fields,
@@ -327,6 +326,26 @@ class BoundedProtocol(HttpToolsProtocol):
     def too_late(self) -> None:
         """End a connection on which nothing came in time: no request, no end of a body, no end after a refusal."""
         self.transport.close()
+
+
+class LastWords:
+    """Takes the place of the transport to which uvicorn writes an answer, to end the connection behind it."""
+
+    def __init__(self, protocol: "BoundedProtocol") -> None:
+        """Stand for the transport of that connection."""
+        self._protocol = protocol
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+        self._protocol.transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Whether the connection is closing."""
+        return self._protocol.transport.is_closing()
+
+    def close(self) -> None:
+        """End the connection behind the answer."""
+        self._protocol.end_after_answer()
 
 
 # Answers are held back until the end of a turn of the event loop, to be written together.

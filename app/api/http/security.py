@@ -261,17 +261,6 @@ def scopes_by_route(app: FastAPI) -> dict[tuple[str, str], frozenset[Scope] | No
     return by_route
 
 
-def names_by_route(app: FastAPI) -> dict[tuple[str, str], str]:
-    """The name of each route's function by method and path: what a generated client calls the operation."""
-    return {
-        (method, (context.path or "").replace(":path}", "}")): getattr(
-            getattr(context, "endpoint", None), "__name__", ""
-        )
-        for context in iter_route_contexts(app.routes)
-        for method in context.methods or ()
-    }
-
-
 def names_a_scope(dependant: Dependant) -> bool:
     """Whether a route admits callers only."""
     return _needs_of(dependant) is not None
