@@ -4,11 +4,12 @@ Pure: keys and the time are handed in. What the token itself says about how to v
 algorithms are this deployment's, and keys are looked up among those of the issuer's own key set.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+import jiter
 
 from app.auth.callers import Scope, Token
 
@@ -241,18 +242,10 @@ def _object(segment: str) -> Mapping[str, Any]:
     from joserfc.util import urlsafe_b64decode  # noqa: PLC0415 - as above
 
     try:
-        value = json.loads(urlsafe_b64decode(segment.encode("ascii")), object_pairs_hook=_once)
-    except (ValueError, RecursionError):
+        read = urlsafe_b64decode(segment.encode("ascii"))
+        value = jiter.from_json(read, catch_duplicate_keys=True, cache_mode="none")
+    except ValueError:
         raise BadTokenError("malformed") from None
     if not isinstance(value, dict):
         raise BadTokenError("malformed")
     return value
-
-
-def _once(members: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    unique: dict[str, Any] = {}
-    for name, value in members:
-        if name in unique:
-            raise ValueError("twice")
-        unique[name] = value
-    return unique

@@ -108,8 +108,11 @@ def serve(  # noqa: PLR0917 - a command's options
     if jobs_only:
         _work(data, beside=beside)
         return
+    import structlog
+
     from app.serving import check_free
     from app.serving import serve as serve_http
+    from app.settings.required import unprotected
 
     os.environ.setdefault("SCEAU_PUBLIC_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}")  # noqa: S104
     check_free(host, port)
@@ -117,7 +120,8 @@ def serve(  # noqa: PLR0917 - a command's options
         settings = settings_here()
         _configure_logs(settings)
         _check(settings)
-        _tell_what_does_not_protect(settings)
+        if lacks := [each.note for each in unprotected(settings)]:  # `/readyz` reports them as long as they are lacking
+            structlog.get_logger("sceau").warning("not everything that protects is on", lacks=lacks)
         typer.echo(
             f"Sceau listens on http://{host}:{port} (API page: http://{host}:{port}/docs). Ctrl-C stops it.", err=True
         )
@@ -166,16 +170,6 @@ def _configure_logs(settings: "Settings") -> None:
     from app.telemetry.logs import configure_logs
 
     configure_logs(level=settings.log_level, as_json=not sys.stderr.isatty())
-
-
-def _tell_what_does_not_protect(settings: "Settings") -> None:
-    """Log in one line which protections a service lacks; `/readyz` reports them as long as they are lacking."""
-    import structlog
-
-    from app.settings.required import unprotected
-
-    if lacks := [each.note for each in unprotected(settings)]:
-        structlog.get_logger("sceau").warning("not everything that protects is on", lacks=lacks)
 
 
 def _check(settings: "Settings") -> None:

@@ -55,29 +55,11 @@ from app.db.session import (
 from app.telemetry import spans
 
 
+@dataclass(slots=True)
 class Admission:
-    """Controls who may use the database: every task, or, while held back, only the task that checks the database."""
+    """Who may use the database: every task, or, while there is a task that checks the database, only this one."""
 
-    def __init__(self) -> None:
-        """Admit every task."""
-        self._checking: asyncio.Task[Any] | None = None
-
-    def hold_back(self, checking: "asyncio.Task[Any]") -> None:
-        """Admit only this task, until `open`."""
-        self._checking = checking
-
-    def open(self) -> None:
-        """Admit every task."""
-        self._checking = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether every task is admitted, because the database was checked or this process need not check it."""
-        return self._checking is None
-
-    def admits(self) -> bool:
-        """Return whether the present task may use the database."""
-        return self._checking is None or self._checking is asyncio.current_task()
+    checking: asyncio.Task[Any] | None = None
 
 
 _Lead = Sequence[Lookup[Any]]
@@ -405,7 +387,7 @@ class Database:
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[_Progress]:
         progress = _Progress()
-        if not self.admission.admits():
+        if self.admission.checking not in {None, asyncio.current_task()}:
             raise DatabaseUnavailableError
         try:
             with spans.within("database"):

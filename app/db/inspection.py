@@ -23,7 +23,8 @@ SELECT pg_is_in_recovery(), clock_timestamp(), {HAS_STANDBY},
     current_setting('server_version_num')::int / 10000"""
 _AHEAD: Final = "SELECT count(*) FROM consent_event WHERE recorded_at > clock_timestamp()"
 _ARCHIVER: Final = """
-SELECT current_setting('archive_mode'), last_archived_time, last_failed_time, clock_timestamp() FROM pg_stat_archiver"""
+SELECT current_setting('archive_mode') <> 'off', last_archived_time, last_failed_time, clock_timestamp()
+FROM pg_stat_archiver"""
 _CONFIRMED_SECONDS: Final = 3.0
 
 
@@ -37,16 +38,6 @@ class ServerState:
     standby_names: str
     synchronous_commit: str
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveState:
-    """The state of WAL archiving: whether it is on, when it last worked and last failed, and the server's clock."""
-
-    is_on: bool
-    archived_at: datetime | None
-    failed_at: datetime | None
-    now: datetime
 
 
 def server_state(connection: InspectedConnection) -> ServerState:
@@ -88,10 +79,10 @@ def entries_ahead(connection: InspectedConnection) -> int:
     return int(_row(connection, _AHEAD)[0])
 
 
-def archive_state(connection: InspectedConnection) -> ArchiveState:
-    """Return whether and when the server's WAL was archived."""
-    mode, archived_at, failed_at, now = _row(connection, _ARCHIVER)
-    return ArchiveState(mode != "off", archived_at, failed_at, now)
+def archive_state(connection: InspectedConnection) -> tuple[bool, datetime | None, datetime | None, datetime]:
+    """Return whether the server archives its WAL, when that last worked and last failed, and the server's clock."""
+    is_on, archived_at, failed_at, now = _row(connection, _ARCHIVER)
+    return is_on, archived_at, failed_at, now
 
 
 _GRANT: Final = re.compile(r"(\w+)(?: \(([^)]*)\))?")
@@ -128,36 +119,29 @@ SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespac
     AND NOT pg_has_role(relowner, 'USAGE')"""
 
 
-@dataclass(frozen=True, slots=True)
-class RoleRights:
-    """The rights that a role lacks, and those that it has but should not, in words: `UPDATE on consent_event`."""
+def application_rights(connection: InspectedConnection) -> tuple[list[str], list[str]]:
+    """Compare the rights of the connected role with those that a migration grants the service's role.
 
-    lacking: tuple[str, ...]
-    beyond: tuple[str, ...]
+    Returns:
+        The rights that it lacks, and those that it has but should not, in words: `UPDATE on consent_event`.
 
-
-def application_rights(connection: InspectedConnection) -> RoleRights:
-    """Compare the rights of the connected role with those that a migration grants the service's role."""
+    """
     row = _row(connection, _ATTRIBUTES)
     powers = [word for word, is_so in zip(_ATTRIBUTE_WORDS, row, strict=True) if is_so]
     if row[0] or row[-1]:
-        return RoleRights((), tuple(powers))  # every other right follows from these
-    has = {*_has(connection)}
+        return [], powers  # every other right follows from these
+    has = {f"{right} on {table}" for table, right in connection.execute(_OF_TABLES)}
+    has |= {f"{right} of {column} on {table}" for right, table, column in connection.execute(_OF_COLUMNS)}
     wanted = {each for each in _wanted() if _of_the_whole(each) not in has or " of " not in each}
     lacking = [*sorted(wanted - has)]
     lacking += [f"EXECUTE on {each}" for each in FUNCTIONS if not _row(connection, _CALLABLE, each)[0]]
     lacking += [f"USAGE on {each}" for each in SEQUENCES if not _row(connection, _COUNTABLE, each)[0]]
-    return RoleRights(tuple(lacking), (*powers, *(f"has {each}" for each in sorted(has - wanted))))
+    return lacking, [*powers, *(f"has {each}" for each in sorted(has - wanted))]
 
 
 def tables_not_owned(connection: InspectedConnection) -> int:
     """Return how many tables of the schema the connected role does not own: migrations could not change them."""
     return int(_row(connection, _OWNS)[0])
-
-
-def _has(connection: InspectedConnection) -> Iterator[str]:
-    yield from (f"{right} on {table}" for table, right in connection.execute(_OF_TABLES))
-    yield from (f"{right} of {column} on {table}" for right, table, column in connection.execute(_OF_COLUMNS))
 
 
 def _of_the_whole(right: str) -> str:

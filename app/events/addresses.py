@@ -68,7 +68,7 @@ class AddressPolicy:
     def allows_by_name(self, address: Address) -> bool:
         """Return whether the operator named a network that holds the address; only these may use plain HTTP."""
         plain = _unwrapped(address)
-        return any(plain.version == network.version and plain in network for network in self.allowed)
+        return any(plain in network for network in self.allowed)
 
     def permits(self, address: Address) -> bool:
         """Return whether a connection to the address may be made."""
@@ -88,9 +88,7 @@ def _is_public(address: Address) -> bool:
             return _is_public(IPv4Address(int(address) & 0xFFFFFFFF))
         if address not in _GLOBAL_UNICAST:
             return False
-    return address.is_global and not any(
-        address.version == network.version and address in network for network in _NOT_PUBLIC
-    )
+    return address.is_global and not any(address in network for network in _NOT_PUBLIC)
 
 
 def check_url(url: str, policy: AddressPolicy) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from app.events.addresses import Address, AddressPolicy, ForbiddenUrlError, Resolver, checked, literal, resolve
+from app.events.addresses import AddressPolicy, ForbiddenUrlError, Resolver, checked, literal, resolve
 
 _ADDRESSES_TRIED: Final = 3
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -91,8 +91,12 @@ class Sender:
         target = parts.path or "/"
         target += f"?{parts.query}" if parts.query else ""
         sent = {"Host": parts.netloc, "Connection": "close", "Accept": "*/*", "User-Agent": "Sceau", **headers}
+        wait = self.patience
+        timeouts = {"connect": wait.connect, "read": wait.read, "write": wait.read, "pool": wait.total}
+        extensions = {"timeout": timeouts, "sni_hostname": host}
         for number, address in enumerate(addresses, 1):
-            request = self._request(parts.scheme, address, port, target, sent, body, host)
+            to = httpx2.URL(scheme=parts.scheme, host=str(address), port=port, raw_path=target.encode("ascii"))
+            request = httpx2.Request("POST", to, headers=sent, content=body, extensions=extensions)
             try:
                 answer = await self._transport.handle_async_request(request)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
@@ -104,15 +108,6 @@ class Sender:
             finally:
                 await answer.aclose()
         raise ForbiddenUrlError
-
-    def _request(  # noqa: PLR0917 - the parts of one URL
-        self, scheme: str, address: Address, port: int, target: str, headers: Mapping[str, str], body: bytes, host: str
-    ) -> httpx2.Request:
-        url = httpx2.URL(scheme=scheme, host=str(address), port=port, raw_path=target.encode("ascii"))
-        wait = self.patience
-        timeouts = {"connect": wait.connect, "read": wait.read, "write": wait.read, "pool": wait.total}
-        extensions = {"timeout": timeouts, "sni_hostname": host}
-        return httpx2.Request("POST", url, headers=dict(headers), content=body, extensions=extensions)
 
 
 def _seconds(headers: Sequence[str]) -> int | None:

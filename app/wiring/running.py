@@ -127,18 +127,18 @@ async def _admitted_later(services: Services, first_key: str | None) -> AsyncIte
             except DatabaseUnavailableError:
                 await _answers(services)
                 await asyncio.sleep(_ADMIT_AGAIN_SECONDS)
-        services.database.admission.open()
+        services.database.admission.checking = None
         log.info("the database is checked: everything is answered")
         async with _following(services):
             await stopping.wait()
 
     late = asyncio.create_task(admit_and_follow())
-    services.database.admission.hold_back(late)
+    services.database.admission.checking = late
     late.add_done_callback(_end_if_refused)
     try:
         yield
     finally:
-        if services.database.admission.is_open:
+        if services.database.admission.checking is not late:
             stopping.set()
         else:
             late.cancel()

@@ -78,14 +78,7 @@ _NOT_FOUND: Final[Mapping[str, str]] = {
     "/v1/staff/": "No member of the staff has this id, or no notice this version: GET /v1/staff/coverage lists them.",
     "/v1/presented-texts/": "No text that was shown has the SHA-256 in the path.",
 }
-
-
-def not_found_at(path: str) -> str | None:
-    """The detail of a 404 for an id in a path, with where valid ids are listed; None if the path has no id.
-
-    The id itself is not repeated: a problem never quotes what the client sent.
-    """
-    return next((words for start, words in _NOT_FOUND.items() if path.startswith(start)), None)
+"""The detail of a 404 for an id in a path that begins so, with where valid ids are listed."""
 
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -304,9 +297,10 @@ async def _answered(request: Request, error: Exception) -> Response:
         case errors.DomainError():
             if status_of(error) == HTTPStatus.FORBIDDEN:
                 await note_refusal(request, error.slug)
-            is_bare = type(error) is errors.NotFoundError and error.detail == _NOTHING
-            words = not_found_at(request.url.path) if is_bare else None
-            return refused(errors.NotFoundError(words) if words else error)
+            if type(error) is errors.NotFoundError and error.detail == _NOTHING:
+                words = (each for start, each in _NOT_FOUND.items() if request.url.path.startswith(start))
+                error = errors.NotFoundError(next(words, _NOTHING))
+            return refused(error)
         case RequestValidationError():
             faults = [{**each, "loc": _as_sent(each["loc"], error.body)} for each in error.errors()]
             return problem(422, "invalid-request", _INVALID, fields=field_errors(faults))

@@ -261,11 +261,6 @@ def scopes_by_route(app: FastAPI) -> dict[tuple[str, str], frozenset[Scope] | No
     return by_route
 
 
-def names_a_scope(dependant: Dependant) -> bool:
-    """Whether a route admits callers only."""
-    return _needs_of(dependant) is not None
-
-
 def _needs_of(dependant: Dependant) -> Needs | None:
     if isinstance(dependant.call, Needs):
         return dependant.call
@@ -338,7 +333,8 @@ class StrictRoute(APIRoute):
                 await self._refuse_strangers(strict)
                 raise RequestValidationError(faults)
             try:
-                await self._refuse_other_media(strict)
+                if self.body_field is not None and not says_json(strict) and await strict.body():
+                    raise HTTPException(415, "Send the body as application/json.")  # noqa: TRY301 - as below
                 return await handle(strict)
             except HTTPException:
                 await self._refuse_strangers(strict)
@@ -348,12 +344,8 @@ class StrictRoute(APIRoute):
 
     async def _refuse_strangers(self, request: Request) -> None:
         """Tell callers only what is wrong with a request that was read before its caller was looked for."""
-        if names_a_scope(self.dependant):
+        if _needs_of(self.dependant) is not None:
             await refuse_strangers(services_of(request), bearer_of(request.headers.get("authorization", "")))
-
-    async def _refuse_other_media(self, request: Request) -> None:
-        if self.body_field is not None and not says_json(request) and await request.body():
-            raise HTTPException(415, "Send the body as application/json.")
 
 
 def _times(dependant: Dependant) -> dict[str, float]:

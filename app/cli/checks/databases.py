@@ -9,7 +9,7 @@ from app.cli.checks.results import CheckResult, ok, warning, wrong
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from app.db.inspection import InspectedConnection, Pooling, RoleRights, ServerState
+    from app.db.inspection import InspectedConnection, Pooling, ServerState
     from app.settings import Settings
 
 _CLOCK_DIFFERS: Final = 2.0
@@ -64,20 +64,17 @@ def _as_application(settings: "Settings", connection: "InspectedConnection") -> 
         )
     else:
         yield ok("database", f"the role of SCEAU_DATABASE_URL reaches a primary of PostgreSQL {state.version}")
-    yield from _rights(application_rights(connection))
+    lacking, beyond = application_rights(connection)
+    if beyond:
+        yield wrong("database rights", f"the role of SCEAU_DATABASE_URL {_some(beyond)}", _ROLES)
+    if lacking:
+        yield wrong("database rights", f"the role of SCEAU_DATABASE_URL lacks {_some(lacking)}", "sceau migrate")
+    if not beyond and not lacking:
+        yield ok("database rights", "the service's role has the rights that it needs, and no other")
     yield _clock((sent, state.clock, heard))
     yield _ahead(connection)
     yield _durability(settings, connection, state)
     yield _archive(connection)
-
-
-def _rights(rights: "RoleRights") -> Iterator[CheckResult]:
-    if rights.beyond:
-        yield wrong("database rights", f"the role of SCEAU_DATABASE_URL {_some(rights.beyond)}", _ROLES)
-    if rights.lacking:
-        yield wrong("database rights", f"the role of SCEAU_DATABASE_URL lacks {_some(rights.lacking)}", "sceau migrate")
-    if not rights.beyond and not rights.lacking:
-        yield ok("database rights", "the service's role has the rights that it needs, and no other")
 
 
 def owner_checks(settings: "Settings") -> Iterator[CheckResult]:
@@ -158,20 +155,21 @@ def _durability(settings: "Settings", connection: "InspectedConnection", state: 
 def _archive(connection: "InspectedConnection") -> CheckResult:
     from app.db.inspection import archive_state
 
-    state, how = archive_state(connection), "see archive_command and the server's log"
-    if not state.is_on:
+    is_on, archived_at, failed_at, now = archive_state(connection)
+    how = "see archive_command and the server's log"
+    if not is_on:
         return warning(
             "WAL archive",
             "archive_mode is off: what is recorded after a backup is lost with the server",
             "archive WAL, with pgBackRest for instance (docs/recovery.md)",
         )
-    if state.failed_at is not None and (state.archived_at is None or state.failed_at > state.archived_at):
-        return wrong("WAL archive", f"archiving failed last at {state.failed_at:%Y-%m-%d %H:%M}", how)
-    if state.archived_at is None:
+    if failed_at is not None and (archived_at is None or failed_at > archived_at):
+        return wrong("WAL archive", f"archiving failed last at {failed_at:%Y-%m-%d %H:%M}", how)
+    if archived_at is None:
         return warning("WAL archive", "nothing was archived yet", how)
-    if state.now - state.archived_at > _ARCHIVED_WITHIN:
-        return warning("WAL archive", f"nothing was archived since {state.archived_at:%Y-%m-%d %H:%M}", how)
-    return ok("WAL archive", f"last archived at {state.archived_at:%Y-%m-%d %H:%M}")
+    if now - archived_at > _ARCHIVED_WITHIN:
+        return warning("WAL archive", f"nothing was archived since {archived_at:%Y-%m-%d %H:%M}", how)
+    return ok("WAL archive", f"last archived at {archived_at:%Y-%m-%d %H:%M}")
 
 
 def pooler_checks(settings: "Settings", url: str) -> Iterator[CheckResult]:
@@ -242,6 +240,6 @@ def _parted(line: str) -> tuple[str, str]:
     return what, remedy or "see the server's log"
 
 
-def _some(items: tuple[str, ...]) -> str:
+def _some(items: list[str]) -> str:
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return ", ".join(items[:_SHOWN]) + more

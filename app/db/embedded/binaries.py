@@ -192,8 +192,10 @@ def runnable_binaries(binaries: Path, account: Account, home: Path) -> Path:
         except (OSError, shutil.Error, EmbeddedServerError) as error:
             problem = str(error)
             continue
-        if place == home:
-            _remove_others(home, name)
+        if place == home:  # the copies of versions that were run before are not needed any more
+            for other in home.glob("binaries-*"):
+                if other.name != name:
+                    shutil.rmtree(other)
         return copied
     raise _unusable(binaries, account, f"and could not be copied ({problem})")
 
@@ -237,13 +239,6 @@ def _copy_once(prefix: Path, target: Path) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return copied
-
-
-def _remove_others(home: Path, name: str) -> None:
-    """Remove the copies of versions that were run before."""
-    for other in home.glob("binaries-*"):
-        if other.name != name:
-            shutil.rmtree(other)
 
 
 def _copy(prefix: Path, target: Path) -> None:
