@@ -95,8 +95,11 @@ class Reading:
         for row in lines:
             if None in row or None in row.values():
                 raise ImportFileError(f"{path}:{lines.line_num}: it has not as many cells as the header")
-            cells = {member: row[column].strip() for member, column in wanted.items()}
-            yield FileRow(path, lines.line_num, self._members(cells))
+            read: dict[str, Any] = {}
+            for member, column in wanted.items():
+                if cell := row[column].strip():
+                    _put(read, member, _typed(member, cell))
+            yield FileRow(path, lines.line_num, self._with_constants(read))
 
     def _ndjson(self, path: Path, file: TextIO) -> Iterator[FileRow]:
         from app.api.http.wire import BadJsonError, parse
@@ -112,28 +115,18 @@ class Reading:
                 raise ImportFileError(f"{path}:{number}: it is no JSON, or a name stands in it twice") from error
             if not isinstance(row, dict):
                 raise ImportFileError(f"{path}:{number}: it is no object")
-            yield FileRow(path, number, self._mapped(row))
+            for member, name in self.columns.items():
+                if name in row:
+                    _put(row, member, row.pop(name))
+            yield FileRow(path, number, self._with_constants(row))
         if is_empty:
             raise ImportFileError(f"{path}: it is empty")
 
-    def _mapped(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row of an NDJSON object: mapped members are moved to their names, and the others stay."""
-        for member, name in self.columns.items():
-            if name in row:
-                _put(row, member, row.pop(name))
-        for member, value in self._constants().items():
-            _put(row, member, value, keep=True)
+    def _with_constants(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Add what every row says, where this one does not say it itself."""
+        for member, value in {"subject.type": "user", **self.constants}.items():
+            _put(row, member, _typed(member, value), keep=True)
         return row
-
-    def _members(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        row: dict[str, Any] = {}
-        for member, value in {**self._constants(), **{name: cell for name, cell in cells.items() if cell}}.items():
-            _put(row, member, _typed(member, value))
-        return row
-
-    def _constants(self) -> dict[str, Any]:
-        values = {"subject.type": "user", **self.constants}
-        return {member: _typed(member, value) for member, value in values.items()}
 
 
 def _kind(path: Path) -> str:
@@ -145,10 +138,8 @@ def _kind(path: Path) -> str:
     raise ImportFileError(f"{path}: its name ends with none of .csv, .ndjson, .jsonl, each perhaps with .gz behind")
 
 
-def _typed(member: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+def _typed(member: str, value: str) -> bool | int | str | list[str]:
     """A cell in the type that the API expects; a cell that does not fit is left for the API to refuse."""
-    if not isinstance(value, str):
-        return value
     kinds = members()[member]
     if "boolean" in kinds and value.lower() in _TRUE | _FALSE:
         return value.lower() in _TRUE

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import yaml
 from pydantic import Field, StrictBool, ValidationError
+from pydantic_core import to_jsonable_python
 from yaml.composer import ComposerError
 
 from app.api.http.problems import fields_of
@@ -59,8 +59,9 @@ class RegisterFile:
 
         """
         try:
-            contents = _plain(yaml.load(given_text(path), _Loader))  # noqa: S506 - a SafeLoader
-        except yaml.YAMLError as error:
+            read = yaml.load(given_text(path), _Loader)  # noqa: S506 - a SafeLoader
+            contents = to_jsonable_python(read)  # YAML reads 2026-01-15 as a date, which becomes text again
+        except (yaml.YAMLError, ValueError) as error:
             mark = getattr(error, "problem_mark", None)
             where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
             raise GivenFileError(f"{where}: it is no YAML, or a name stands in it twice") from None
@@ -93,15 +94,6 @@ class _Loader(yaml.SafeLoader):
                 raise ComposerError(problem="a name stands twice", problem_mark=name.start_mark)
             names.append(name.value)
         return node
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - YAML
-    """A value of YAML in the form of JSON; YAML reads 2026-01-15 as a date, which becomes text again."""
-    if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value.isoformat() if isinstance(value, date) else value
 
 
 _UNORDERED: Final = frozenset({"elements", "data_recipients", "controllers", "categories_of_persons"})

@@ -5,6 +5,7 @@ key. `.env.example` lists all settings.
 """
 
 import os
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
@@ -12,27 +13,23 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, FilePath, HttpUrl, SecretStr, ValidationError
 
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting
+from app.core.register import RegisterApproval
 from app.events.addresses import AddressPolicy
 from app.ledger.identifiers import SubjectIds
-from app.settings.environment import SettingsError, lacking, lines_of, read_variables
+from app.settings.environment import PREFIX, SettingsError, lacking, lines_of, read_variables
 from app.settings.values import (
-    ApprovalChoice,
     AuthorityRoots,
     AuthorityUrl,
     BaseUrl,
     BrandChoice,
-    CacheChoice,
     CacheMode,
     ConsoleClient,
-    CountingChoice,
-    DecisionLogChoice,
     DecisionLogMode,
-    DurabilityChoice,
+    Durability,
     Issuers,
     LeaseTime,
     LogLevel,
     LogoFile,
-    MetricsChoice,
     NoticeDays,
     Period,
     PostgresUrl,
@@ -41,10 +38,8 @@ from app.settings.values import (
     Rates,
     ReturnOrigins,
     ScopeClaim,
-    ScopeClaimChoice,
     SubjectIdRules,
     TokenTypes,
-    TracesChoice,
     TracesMode,
     WebhookNetworks,
 )
@@ -75,7 +70,7 @@ class Settings(BaseModel):
         default=SubjectIds(), description="address, lower or exact, or address,TYPE=exact; cannot change"
     )
     consent_validity: Period = Field(default=ONE_YEAR, description="Ceiling for every processing, at most one year")
-    period_counting: CountingChoice = Field(default=Counting.START_OF_DAY, description="start_of_day or same_instant")
+    period_counting: Counting = Field(default=Counting.START_OF_DAY, description="start_of_day or same_instant")
     renewal_notice: NoticeDays = Field(
         default=(60, 30, 7), description="How long before its expiry a consent is flagged"
     )
@@ -112,11 +107,11 @@ class Settings(BaseModel):
     trusted_proxies: ProxyNetworks = Field(
         default=(), description="Networks of proxies whose X-Forwarded-For is believed"
     )
-    durability: DurabilityChoice | None = Field(
+    durability: Durability | None = Field(
         default=None,
         description="synchronous (a standby has each decision) or local; no default but on the embedded server",
     )
-    cache: CacheChoice = Field(
+    cache: CacheMode = Field(
         default=CacheMode.LEASED, description="leased, or strict: read the primary for each decision"
     )
     cache_subjects: int = Field(default=200_000, ge=2, le=50_000_000, description="Subjects and decisions of a worker")
@@ -128,7 +123,7 @@ class Settings(BaseModel):
         default=None, description="A Unix socket for programs of this host that decide by themselves (docs/edge.md)"
     )
     jobs: bool = Field(default=True, description="Whether serve runs a jobs process beside its workers")
-    decision_log: DecisionLogChoice = Field(
+    decision_log: DecisionLogMode = Field(
         default=DecisionLogMode.BUFFERED, description="off, buffered, or durable: permits under IV wait for it"
     )
     decision_log_exempt_share: float = Field(default=0.01, ge=0, le=1, description="Share of permits under III logged")
@@ -143,14 +138,14 @@ class Settings(BaseModel):
     oidc_token_types: TokenTypes = Field(
         default=frozenset({"at+jwt"}), description="`typ` of access tokens; at+jwt,JWT for older issuers"
     )
-    oidc_scope_claim: ScopeClaimChoice = Field(
+    oidc_scope_claim: ScopeClaim = Field(
         default=ScopeClaim.NARROWS, description="narrows or ignored: a token's own scope claim"
     )
     console_client: ConsoleClient | None = Field(
         default=None,
         description="The console's client at the first issuer, ID or ID SECRET: people sign in by account",
     )
-    register_approval: ApprovalChoice | None = Field(
+    register_approval: RegisterApproval | None = Field(
         default=None,
         description="one or two: persons that it takes to register a processing; no default but on the embedded server",
     )
@@ -160,10 +155,10 @@ class Settings(BaseModel):
         le=timedelta(minutes=5),
         description="After SIGTERM, how long requests are still taken while /readyz says no",
     )
-    metrics: MetricsChoice = Field(
+    metrics: MetricsAccess = Field(
         default=MetricsAccess.OPEN, description="Who reads /metrics: open, scoped (audit:read) or off"
     )
-    traces: TracesChoice = Field(
+    traces: TracesMode = Field(
         default=TracesMode.OFF, description="off, or otlp: sent as OTEL_EXPORTER_OTLP_ENDPOINT and others say"
     )
     state_directory: DirectoryPath | None = Field(
@@ -190,13 +185,22 @@ class Settings(BaseModel):
             SettingsError: one is unknown, missing or wrong.
 
         """
-        values, errors = read_variables(os.environ, frozenset(cls.model_fields))
-        if errors:
-            raise SettingsError(errors[0])
+        settings, lines, _ = cls.read(os.environ)
+        if lines:
+            raise SettingsError(lines[0])
+        return settings
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> tuple[Self, list[str], Collection[str]]:
+        """Read the settings that can be read; return a line for each that is wrong, and which have wrong values."""
+        values, lines = read_variables(environment, frozenset(cls.model_fields))
+        wrong: dict[str, str] = {}
         try:
             settings = cls(**values)
         except ValidationError as error:
-            raise SettingsError(next(iter(lines_of(error).values()))) from None
-        for line in lacking(settings):
-            raise SettingsError(line)
-        return settings
+            wrong = lines_of(error)
+            settings = cls(**{name: value for name, value in values.items() if name not in wrong})
+        lines += wrong.values()
+        unread = {PREFIX + name.upper() for name in wrong}
+        lines += (line for line in lacking(settings) if unread.isdisjoint(line.split()))
+        return settings, lines, wrong.keys()

@@ -1,12 +1,10 @@
 """Every setting that is wrong or missing, at once: a start reports the first one only."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from pydantic import ValidationError
-
 from app.settings import Settings, required
-from app.settings.environment import PREFIX, SettingsError, lacking, lines_of, read_variables
+from app.settings.environment import SettingsError
 
 _LOOKS: Final[Mapping[str, Callable[[Settings], object]]] = {
     "database_url": lambda settings: required.required(settings.database_url, "database_url"),
@@ -26,24 +24,12 @@ def settings_errors(environment: Mapping[str, str]) -> list[str]:
         environment: names and values, such as `os.environ`.
 
     """
-    values, lines = read_variables(environment, frozenset(Settings.model_fields))
-    wrong: dict[str, str] = {}
-    try:
-        settings = Settings(**values)
-    except ValidationError as error:
-        wrong = lines_of(error)
-        settings = Settings(**{name: value for name, value in values.items() if name not in wrong})
-    lines += wrong.values()
-    lines += (line for line in lacking(settings) if not any(PREFIX + name.upper() in line.split() for name in wrong))
-    lines += _wrong_together(settings, but=wrong.keys())
-    return list(dict.fromkeys(lines))
-
-
-def _wrong_together(settings: Settings, *, but: Collection[str]) -> Iterator[str]:
-    """Yield what is missing, or has the wrong form, among the settings that could be read."""
+    settings, lines, wrong = Settings.read(environment)
     for name, look in _LOOKS.items():
-        if name not in but:
-            try:
-                look(settings)
-            except SettingsError as error:
-                yield str(error)
+        if name in wrong:
+            continue
+        try:
+            look(settings)
+        except SettingsError as error:
+            lines.append(str(error))
+    return list(dict.fromkeys(lines))

@@ -31,6 +31,9 @@ def _line_of(setting: str, kind: str, message: str) -> str:
     name = PREFIX + setting.upper()
     if kind == REFUSED:
         return f"{name} {message}"
+    if kind == "enum":  # Input should be 'leased' or 'strict'
+        words = message.removeprefix("Input should be ").replace("'", "")
+        return f"{name} must be {words}"
     reason = message.removeprefix("Value error, ")
     example = ", as in PT5S" if kind.startswith("time_delta") else ""
     return f"{name}: {reason[:1].lower()}{reason[1:]}{example}"

@@ -17,15 +17,13 @@ from app.auth.callers import OFF, Quota
 from app.auth.issuer_trust import is_safe
 from app.core.consent_link import Brand
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
-from app.core.period import ConsentPeriod, Counting
-from app.core.register import RegisterApproval
+from app.core.period import ConsentPeriod
 from app.core.renewal import parse_notices
 from app.db.connections import names_a_database
 from app.events.addresses import AddressPolicy, Network, parse_networks
 from app.ledger.identifiers import SubjectIds
 from app.ledger.link_store import Origins, parse_origins
 from app.snapshot.feed import LONGEST_LEASE, SHORTEST_LEASE
-from app.telemetry.logs import MetricsAccess
 
 REFUSED: Final = "refused_setting"
 """The type of an error whose message follows the name of the setting: `SCEAU_CACHE` `must be leased or strict`."""
@@ -43,8 +41,8 @@ class CacheMode(StrEnum):
 class Durability(StrEnum):
     """What a recorded decision survives: the loss of a server (a synchronous standby has it), or only its restart."""
 
-    LOCAL = "local"
     SYNCHRONOUS = "synchronous"
+    LOCAL = "local"
 
 
 class DecisionLogMode(StrEnum):
@@ -216,7 +214,6 @@ BrandChoice = Annotated[
 ]
 LogoFile = Annotated[bytes, BeforeValidator(_logo)]
 Period = Annotated[ConsentPeriod, BeforeValidator(_period)]
-CountingChoice = Annotated[Counting, _read(Counting, "start_of_day or same_instant")]
 NoticeDays = Annotated[tuple[int, ...], _read(parse_notices, "days or weeks, at most 365 days, such as P60D,P30D,P7D")]
 SubjectIdRules = Annotated[
     SubjectIds, _read(SubjectIds.parse, "address, lower or exact, with exceptions such as mxid=exact")
@@ -275,16 +272,9 @@ ReturnOrigins = Annotated[
 WebhookNetworks = Annotated[
     AddressPolicy, _read(AddressPolicy.parse, "a list of networks, such as 10.1.0.0/16,fd00:1::/64")
 ]
-CacheChoice = Annotated[CacheMode, _read(CacheMode, "leased or strict")]
-DurabilityChoice = Annotated[Durability, _read(Durability, "synchronous or local")]
-ApprovalChoice = Annotated[RegisterApproval, _read(RegisterApproval, "one or two")]
-DecisionLogChoice = Annotated[DecisionLogMode, _read(DecisionLogMode, "off, buffered or durable")]
-MetricsChoice = Annotated[MetricsAccess, _read(MetricsAccess, "open, scoped or off")]
-TracesChoice = Annotated[TracesMode, _read(TracesMode, "off or otlp")]
 SafeUrls = Annotated[tuple[str, ...], _read(_safe_urls, _URL)]
 Issuers = Annotated[SafeUrls, AfterValidator(_issuers)]
 TokenTypes = Annotated[
     frozenset[str],
     _read(_token_types, "at+jwt, or at+jwt,JWT for an issuer that does not tell access tokens apart"),
 ]
-ScopeClaimChoice = Annotated[ScopeClaim, _read(ScopeClaim, "narrows or ignored")]
