@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -35,20 +33,10 @@ _DIGITS: Final = 16
 @cache
 def rules_digest() -> str:
     """Return sixteen hexadecimal digits of the SHA-256 of every module of the rules (`app.core`), by name."""
-    hashed = hashlib.sha256()
-    for name, module in sorted(_modules(files("app.core"), "")):
-        hashed.update(name.encode() + b"\0" + hashlib.sha256(module.read_bytes()).digest())
+    hashed, rules = hashlib.sha256(), Path(__file__).parents[1] / "core"
+    for name in sorted(module.relative_to(rules).as_posix() for module in rules.rglob("*.py")):
+        hashed.update(name.encode() + b"\0" + hashlib.sha256((rules / name).read_bytes()).digest())
     return hashed.hexdigest()[:_DIGITS]
-
-
-def _modules(place: Traversable, within: str) -> list[tuple[str, Traversable]]:
-    modules: list[tuple[str, Traversable]] = []
-    for child in place.iterdir():
-        if child.is_dir():
-            modules += _modules(child, f"{within}{child.name}/")
-        elif child.name.endswith(".py"):
-            modules.append((within + child.name, child))
-    return modules
 
 
 NO_ID: Final = "(no id)"

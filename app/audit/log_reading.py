@@ -14,7 +14,9 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
-from heapq import heappush, heappushpop
+from heapq import nlargest
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -284,9 +286,7 @@ class _Newest:
         self._limit = limit
         self._before = None if before is None else before.int
         self._correspondence = correspondence
-        self._kept: list[tuple[int, int, LoggedDecision]] = []  # a heap, the oldest first. The second
-        # number breaks ties, since nothing says which of two decisions with one id comes first
-        self._number = 0
+        self._kept: list[LoggedDecision] = []
 
     @property
     def is_full(self) -> bool:
@@ -296,26 +296,22 @@ class _Newest:
     @property
     def oldest(self) -> int:
         """The id of the oldest one, as a number."""
-        return self._kept[0][0]
+        return self._kept[-1].id.int
 
     def take(self, decisions: Iterable[LoggedDecision]) -> None:
         """Add decisions."""
-        for decision in decisions:
-            number = decision.id.int
-            if self._before is not None and number >= self._before:
-                continue
-            wanted = self._correspondence
-            if wanted is not None and decision.correspondence != wanted(day_of(decision.at)):
-                continue
-            self._number += 1
-            if self.is_full:
-                heappushpop(self._kept, (number, self._number, decision))
-            else:
-                heappush(self._kept, (number, self._number, decision))
+        before, wanted = self._before, self._correspondence
+        fitting = (
+            each
+            for each in decisions
+            if (before is None or each.id.int < before)
+            and (wanted is None or each.correspondence == wanted(day_of(each.at)))
+        )
+        self._kept = nlargest(self._limit + 1, chain(self._kept, fitting), key=attrgetter("id.int"))
 
     def page(self, reached: int = 0) -> FoundDecisions:
         """Return the page, newest first. `reached`: below this id, not all decisions are known."""
-        items = [decision for number, _, decision in sorted(self._kept, reverse=True) if number >= reached]
+        items = [each for each in self._kept if each.id.int >= reached]
         if len(items) > self._limit:
             return FoundDecisions(items[: self._limit], items[self._limit - 1].id)
         return FoundDecisions(items, UUID(int=reached) if reached else None)

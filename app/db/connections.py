@@ -284,10 +284,7 @@ def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]
         statement_seconds: the longest that one statement may take.
 
     """
-    return {
-        **parts_of(url),
-        **line_settings(statement_seconds),
-    }
+    return {**parts_of(url), **line_settings(statement_seconds)}
 
 
 def owner_settings(url: str, *, connect_seconds: int) -> dict[str, Any]:
