@@ -226,7 +226,7 @@ class LastKnown:
         for kind, ref in changes:
             if kind == ChangeKind.PROCESSING:
                 self.forget_processing(ref.decode())
-            elif kind == ChangeKind.CALLER:
+            elif kind != ChangeKind.SUBJECT:
                 self.forget_caller(UUID(bytes=ref))
 
     def forget_processing(self, identifier: str) -> None:
@@ -236,13 +236,13 @@ class LastKnown:
 
     def forget_caller(self, identifier: UUID) -> None:
         """Forget all credentials of a caller, because the caller or one of its keys was revoked or changed."""
-        self._forget_callers(lambda holder: holder.caller.id == identifier)
+        self._forget_callers(lambda holder: holder.caller is not None and holder.caller.id == identifier)
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
         """Forget the tokens that rest on these keys, because an issuer has withdrawn the keys."""
         self._forget_callers(lambda holder: holder.signed_by in keys)
 
-    def _forget_callers(self, is_meant: Callable[[Authenticated], bool]) -> None:
+    def _forget_callers(self, is_meant: Callable[[Authenticated | CallerRecord], bool]) -> None:
         self.forgettings += 1
         self._callers_changed = now = boot_seconds()
         for digest, fact in self._callers.items():
@@ -323,6 +323,16 @@ class HeldOrKnown(LastKnown):
         if record is not None and (not self._feed.lease.held() or record.processing != processing):
             self._held_register.drop(identifier)
         super().remember_processing(identifier, processing, began)
+
+    def forget_processing(self, identifier: str) -> None:
+        """Forget a register entry that has changed, and drop its record."""
+        self._held_register.drop(identifier)
+        super().forget_processing(identifier)
+
+    def _forget_callers(self, is_meant: Callable[[Authenticated | CallerRecord], bool]) -> None:
+        # Held by credential, and seldom changed, so all of them are searched.
+        self._held_callers.drop_where(is_meant)
+        super()._forget_callers(is_meant)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """Return the caller that a credential belonged to when last looked up, if it is still valid at an instant."""

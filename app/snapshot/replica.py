@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
-from uuid import UUID
 
 from app.auth.callers import Credential, Token
 from app.auth.sessions import Uses
@@ -119,27 +118,13 @@ class Replica:
         for kind, ref in changes:
             if kind == ChangeKind.SUBJECT:
                 self.subjects.drop(ref)
-            elif kind == ChangeKind.PROCESSING:
-                self.register.drop(ref.decode())
-                self.known.forget_processing(ref.decode())
-            else:
-                self._drop_caller(UUID(bytes=ref))
+        self.known.forget(changes)
         self.leaves.tell(changes)
-
-    def _drop_caller(self, identifier: UUID) -> None:
-        """Forget every record of a caller. Cached by credential and seldom changed, so all of them are searched."""
-        self.callers.drop_where(lambda record: record.caller is not None and record.caller.id == identifier)
-        self.known.forget_caller(identifier)
 
     def _feed_lost(self) -> None:
         """Note that the feed no longer reports changes: if the database is away, the outage counts from now."""
         self.known.away()
         self._plan.fence.forget()
-
-    def forget_signed_by(self, keys: frozenset[str]) -> None:
-        """Forget the callers known by a token that rests on one of these keys, which an issuer has withdrawn."""
-        self.callers.drop_where(lambda record: record.signed_by in keys)
-        self.known.forget_signed_by(keys)
 
     def drop_all(self) -> None:
         """Forget everything, because changes may have been missed, a suspension or a revocation among them.

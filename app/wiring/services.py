@@ -126,7 +126,7 @@ def _known(replica: Replica | None, check: "TokenCheck | None") -> LastKnown:
     """Return what is remembered for an outage; it forgets keys that an issuer withdraws."""
     known = replica.known if replica is not None else LastKnown(KNOWN_SECONDS)
     if check is not None:
-        check.withdrawn = (replica or known).forget_signed_by
+        check.withdrawn = known.forget_signed_by
     return known
 
 

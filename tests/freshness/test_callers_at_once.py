@@ -9,8 +9,8 @@ import pytest
 from app.auth.callers import Caller, Identity, Scope, Token, key_digest
 from app.auth.store import add_caller
 from app.db.session import uuid7
+from app.snapshot.last_known import HeldOrKnown
 from app.snapshot.leases import RecordCache
-from app.snapshot.replica import Replica
 from tests.freshness.gate import until
 from tests.freshness.mutants import writes
 from tests.freshness.sites import LONG, SHORT, NotPlayedError, play
@@ -119,7 +119,7 @@ def test_a_change_says_of_whom(database, monkeypatch):
     """A replica that hears of a compromised key forgets its caller; control: one that does not goes on permitting."""
     scenario = _narrowed(NARROWINGS["key compromised"], silent=False)
     assert not play(scenario, database, LONG)
-    monkeypatch.setattr(Replica, "_drop_caller", lambda *_: None)
+    monkeypatch.setattr(HeldOrKnown, "forget_caller", lambda *_: None)
     assert any(play(scenario, database, LONG) for _ in range(TRIES))
 
 
