@@ -133,9 +133,3 @@ async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
     async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin, journal=journal).write() as session:
         yield session
     await journal.mark_kept(database)
-
-
-async def heard_by_all(database: "Database") -> None:
-    """Wait until no process of the service still accepts what an earlier commit has forbidden."""
-    async with confirmed(database) as session:
-        session.narrow()

@@ -70,7 +70,11 @@ class Reading:
             ImportFileError: the file cannot be opened or read, or lacks a column that is mapped.
 
         """
-        read = self._csv if _kind(path) == "csv" else self._ndjson
+        readers = {".csv": self._csv, ".ndjson": self._ndjson, ".jsonl": self._ndjson}
+        read = readers.get(next((suffix for suffix in reversed(path.suffixes) if suffix != ".gz"), ""))
+        if read is None:
+            how = "its name ends with none of .csv, .ndjson, .jsonl, each perhaps with .gz behind"
+            raise ImportFileError(f"{path}: {how}")
         try:
             with open_to_read(path) as file:
                 yield from read(path, file)
@@ -127,15 +131,6 @@ class Reading:
         for member, value in {"subject.type": "user", **self.constants}.items():
             _put(row, member, _typed(member, value), keep=True)
         return row
-
-
-def _kind(path: Path) -> str:
-    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
-    if suffixes[-1:] == [".csv"]:
-        return "csv"
-    if suffixes[-1:] in ([".ndjson"], [".jsonl"]):
-        return "ndjson"
-    raise ImportFileError(f"{path}: its name ends with none of .csv, .ndjson, .jsonl, each perhaps with .gz behind")
 
 
 def _typed(member: str, value: str) -> bool | int | str | list[str]:

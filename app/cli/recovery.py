@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.cli.connecting import DataOption, connected, deployment, deployment_here, heard_by_all, settings_here
+from app.cli.connecting import DataOption, confirmed, connected, deployment, deployment_here, settings_here
 from app.cli.output import JsonOption, echo_json, fail
 from app.cli.progress import progress
 from app.cli.transfer import export, restore
@@ -128,7 +128,8 @@ def replay_journal(
         async with database.read() as session:
             has_stopped = await is_marked(session, await load_epoch(session))
         if _recorded(counts) and not dry_run and not has_stopped:
-            await heard_by_all(database)  # a service that answers may permit it for a lease
+            async with confirmed(database) as session:  # a service that answers may permit it for a lease
+                session.narrow()
         untold = len(unread)
         return counts
 

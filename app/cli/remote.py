@@ -119,10 +119,13 @@ def watch(
     It needs a key of scope consents:read. At its end it says, on standard error, where to go on.
     """
     place = after
+    query: dict[str, str | int] = {"limit": _PAGE, "wait": 0 if once else _WAIT_SECONDS}
     with remote(url, key_file) as service:
         try:
             while True:
-                page = _page(service, place, wait=0 if once else _WAIT_SECONDS)
+                if place is not None:
+                    query["after"] = place
+                page = call(service, "GET", "/v1/events", params=query)
                 for event in page["events"]:
                     typer.echo(json.dumps(event, ensure_ascii=False) if as_json else _line(event))
                 place = page["next"]
@@ -131,13 +134,6 @@ def watch(
         finally:
             if place is not None:
                 typer.echo(f"Go on with: --after {place}", err=True)
-
-
-def _page(service: "httpx2.Client", place: str | None, *, wait: int) -> Any:  # noqa: ANN401 - JSON
-    query: dict[str, str | int] = {"limit": _PAGE, "wait": wait}
-    if place is not None:
-        query["after"] = place
-    return call(service, "GET", "/v1/events", params=query)
 
 
 def _line(event: dict[str, Any]) -> str:

@@ -199,20 +199,14 @@ async def _first_to_answer(attempts: Sequence[Coroutine[Any, Any, _Opened]]) -> 
         for attempt in waiting:
             attempt.close()
         for task in running:
-            _end(task)
+            # An unwanted attempt finishes, which takes seconds at most: if it were cancelled while it connects, the
+            # server's process would be left to the garbage collector.
+            _unwanted.add(task)
+            task.add_done_callback(_close_unwanted)
     raise failed or psycopg.OperationalError("the DSN names no host")
 
 
 _unwanted: Final[set["asyncio.Task[Any]"]] = set()
-
-
-def _end(task: "asyncio.Task[_Opened]") -> None:
-    """Let an unwanted attempt finish, which takes seconds at most, and close what it opened.
-
-    If it were cancelled while it connects, the server's process would be left to the garbage collector.
-    """
-    _unwanted.add(task)
-    task.add_done_callback(_close_unwanted)
 
 
 def _close_unwanted(task: "asyncio.Task[_Opened]") -> None:

@@ -101,7 +101,10 @@ async def export_lines(session: ReadSession) -> AsyncGenerator[str]:
         session: a session that sees the database at one moment (`Database.read`). Close the generator before it.
 
     """
-    yield json.dumps(await _heading(session))
+    counts = {table: await _count(session, table) for table in TABLES}
+    at = (await session.execute(text("SELECT to_json(clock_timestamp())"))).scalar_one()
+    about = {"sceau": "export", "format": FORMAT, "schema": known_revisions()[-1], "at": at, "tables": counts}
+    yield json.dumps(about)
     # The driver's own connection, in the same transaction, because SQLAlchemy has no COPY.
     driver = (await session.connection.get_raw_connection()).driver_connection
     for table in TABLES:
@@ -112,12 +115,6 @@ async def export_lines(session: ReadSession) -> AsyncGenerator[str]:
         ):
             async for (row,) in rows.rows():
                 yield f"{begin}{row}}}"
-
-
-async def _heading(session: ReadSession) -> dict[str, Any]:
-    counts = {table: await _count(session, table) for table in TABLES}
-    at = (await session.execute(text("SELECT to_json(clock_timestamp())"))).scalar_one()
-    return {"sceau": "export", "format": FORMAT, "schema": known_revisions()[-1], "at": at, "tables": counts}
 
 
 async def _count(session: ReadSession, table: str) -> int:

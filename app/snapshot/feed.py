@@ -95,18 +95,12 @@ class ReplicaAcknowledgement:
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """Parse what `acknowledgement_text` wrote; return None for other text, since any database role may notify."""
+        """Parse what an incarnation sent; return None for other text, since any database role may notify."""
         try:
             incarnation, snapshot, server = text.split(" ", 2)
             return cls(UUID(incarnation), TransactionSnapshot.parse(snapshot), server)
         except ValueError:
             return None
-
-
-def acknowledgement_text(incarnation: UUID, snapshot: str, server: str) -> str | None:
-    """Return the text of an acknowledgement, or None if it is too long to send."""
-    text = f"{incarnation.hex} {snapshot} {server}"
-    return text if len(text) < _LONGEST else None
 
 
 # The statements of a feed, the parsed answers (docs/freshness.md, "One beat"), and the lease that they earn.
@@ -461,16 +455,13 @@ class Feed:
         while not senders and (left := due - boot_seconds()) > 0:
             async for notice in connection.notifies(timeout=left, stop_after=1):
                 if notice.channel != CHANGE_CHANNEL:
-                    self._pass_on(notice.payload)
+                    if (acknowledgement := ReplicaAcknowledgement.read(notice.payload)) is not None:
+                        self.acknowledged(acknowledgement)
                 else:
                     # This replica's own too: what it changed is dropped once more, and better now than after it was
                     # read again.
                     senders.add(named(notice.payload))
         return senders
-
-    def _pass_on(self, payload: str) -> None:
-        if (acknowledgement := ReplicaAcknowledgement.read(payload)) is not None:
-            self.acknowledged(acknowledgement)
 
     async def _peek(self, connection: HeardConnection, cursor: str) -> Beat:
         sent = boot_seconds()
@@ -487,10 +478,10 @@ class Feed:
             return False
         if not await self.leaves.forgotten(self.leaves.number, seconds=_LEAF_SECONDS):
             return False  # the row will say so once the leaves have forgotten, or can no longer decide
-        text = acknowledgement_text(self.incarnation, read.cursor, self.server)
-        channels = [channel_of(sender) for sender in senders if sender not in {None, self.incarnation}]
-        if text is None:
+        text = f"{self.incarnation.hex} {read.cursor} {self.server}"  # as `ReplicaAcknowledgement.read` takes it
+        if len(text) >= _LONGEST:
             return False
+        channels = [channel_of(sender) for sender in senders if sender not in {None, self.incarnation}]
         if channels:
             with hanging_up_after(connection, self._pace.lease):
                 await connection.execute(ACKNOWLEDGE, {"channels": channels, "said": text})

@@ -90,16 +90,10 @@ def _without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     if record is not None:
         record.exc_info = record.exc_text = None
         if record.name == "asyncio":
-            event["event"] = _before_values(str(record.msg))
+            # Behind the words with which a message begins, asyncio shows tasks, with their results or exceptions, whose
+            # messages are quoted, and callbacks with their arguments.
+            event["event"] = re.split(r"[^\w %.!-]", str(record.msg), maxsplit=1)[0].rstrip()
     return event
-
-
-def _before_values(message: str) -> str:
-    """Return the words with which a message of asyncio begins: behind them it shows tasks, and what is in these.
-
-    A task is shown with its result or its exception, whose message is quoted; a callback with its arguments.
-    """
-    return re.split(r"[^\w %.!-]", message, maxsplit=1)[0].rstrip()
 
 
 def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

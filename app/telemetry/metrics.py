@@ -148,22 +148,19 @@ _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 
 
 class DecisionCounts:
-    """Counts decisions as plain numbers, and hands them to Prometheus when it asks."""
+    """Counts decisions as plain numbers, permitted or not, by reason."""
 
-    def __init__(self, counter: Counter) -> None:
-        """Count into this counter."""
-        self._counter = counter
-        self._pending: dict[tuple[bool, str], int] = {}
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.counts: dict[tuple[bool, str], int] = {}
 
     def count_outcome(self, outcome: tuple[bool, str]) -> None:
         """Count one more decision, permitted or not, for a reason."""
-        self._pending[outcome] = self._pending.get(outcome, 0) + 1
+        self.counts[outcome] = self.counts.get(outcome, 0) + 1
 
-    def settle(self) -> None:
-        """Hand on what was counted since the last time."""
-        pending, self._pending = self._pending, {}
-        for (permitted, reason), number in pending.items():
-            self._counter.labels("permit" if permitted else "deny", reason).inc(number)
+    def by_words(self) -> Mapping[tuple[str, ...], int]:
+        """Return the counts by the words of the family's labels."""
+        return {("permit" if permitted else "deny", reason): n for (permitted, reason), n in self.counts.items()}
 
 
 class RequestTimes:
@@ -181,39 +178,30 @@ class RequestTimes:
 
 
 class Watched:
-    """A number that another part of the application keeps, handed on when Prometheus asks."""
+    """Numbers that another part of the application keeps, by the words of their labels, handed on as Prometheus asks.
 
-    def __init__(self, metric: Counter | Gauge, read: Callable[[], float]) -> None:
-        """Read it with `read`."""
+    Those of a gauge are handed on as they are; those of a counter only grow.
+    """
+
+    def __init__(self, metric: Counter | Gauge, read: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
+        """Read them with `read`."""
         self._metric = metric
         self._read = read
-        self._reported = 0.0
+        self._reported: dict[tuple[str, ...], float] = {}
 
     def settle(self) -> None:
-        """Hand on the number as it is, or by how much it has grown."""
-        number = self._read()
-        if isinstance(self._metric, Gauge):
-            self._metric.set(number)
-        elif number > self._reported:
-            self._metric.inc(number - self._reported)
-            self._reported = number
+        """Hand on each number as it is, or by how much it has grown."""
+        for words, number in list(self._read().items()):
+            one = self._metric.labels(*words) if words else self._metric
+            if isinstance(one, Gauge):
+                one.set(number)
+            elif (grown := number - self._reported.get(words, 0)) > 0:
+                one.inc(grown)
+                self._reported[words] = number
 
 
-class WatchedCounts:
-    """Numbers that only grow, kept elsewhere by the words of their labels."""
-
-    def __init__(self, counter: Counter, counts: Mapping[tuple[str, ...], int]) -> None:
-        """Read them from `counts`."""
-        self._counter = counter
-        self._counts = counts
-        self._reported: dict[tuple[str, ...], int] = {}
-
-    def settle(self) -> None:
-        """Hand on by how much each has grown."""
-        for words, number in list(self._counts.items()):
-            grown = number - self._reported.get(words, 0)
-            self._reported[words] = number
-            self._counter.labels(*words).inc(grown)
+def _reading(by_word: Mapping[str, Callable[[], float]]) -> Callable[[], Mapping[tuple[str, ...], float]]:
+    return lambda: {(word,): read() for word, read in by_word.items()}
 
 
 class Metrics:
@@ -224,9 +212,9 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.labels: dict[str, tuple[str, ...]] = {}
         """The labels of each family, by its name; docs/reference/metrics.md lists them."""
-        self._watched: list[Watched | WatchedCounts] = []
         self.loop_lag = LoopLag()
-        self.decisions = DecisionCounts(self._counter("sceau_decisions"))
+        self.decisions = DecisionCounts()
+        self._watched = [Watched(self._counter("sceau_decisions"), self.decisions.by_words)]
         self.requests = self._counter("sceau_http_requests")
         self.seconds = self._histogram("sceau_http_request_seconds")
 
@@ -239,23 +227,25 @@ class Metrics:
     def _counter(self, name: str) -> Counter:
         return Counter(*self._named(name), registry=self._registry)
 
+    def _gauge(self, name: str, of_workers: OfWorkers) -> Gauge:
+        return Gauge(*self._named(name), registry=self._registry, multiprocess_mode=of_workers)
+
     def _histogram(self, name: str) -> Histogram:
         return Histogram(*self._named(name), buckets=_SECONDS, registry=self._registry)
 
     def times(self, route: str) -> RequestTimes:
         """Return where a decision endpoint counts its answers."""
         times = RequestTimes(self.seconds, route)
-        self._watched.append(Watched(self.requests.labels("POST", route, "200"), lambda: times.answers))
+        self._watched.append(Watched(self.requests, lambda: {("POST", route, "200"): times.answers}))
         return times
 
     def watch_counter(self, name: str, by_word: Mapping[str, Callable[[], float]]) -> None:
         """Report numbers that only grow, one for each word of the family's label."""
-        counter = self._counter(name)
-        self._watched += [Watched(counter.labels(word), read) for word, read in by_word.items()]
+        self._watched.append(Watched(self._counter(name), _reading(by_word)))
 
     def watch_counts(self, name: str, counts: Mapping[tuple[str, ...], int]) -> None:
         """Report numbers that only grow, by the words of the family's labels."""
-        self._watched.append(WatchedCounts(self._counter(name), counts))
+        self._watched.append(Watched(self._counter(name), lambda: counts))
 
     def observing(self, name: str) -> Callable[[float], None]:
         """Return a function that takes seconds, and report how they are distributed."""
@@ -263,17 +253,14 @@ class Metrics:
 
     def watch_gauges(self, name: str, of_workers: OfWorkers, by_word: Mapping[str, Callable[[], float]]) -> None:
         """Do the same as `watch_gauge`, for each word of the family's label."""
-        gauge = Gauge(*self._named(name), registry=self._registry, multiprocess_mode=of_workers)
-        self._watched += [Watched(gauge.labels(word), read) for word, read in by_word.items()]
+        self._watched.append(Watched(self._gauge(name, of_workers), _reading(by_word)))
 
     def watch_gauge(self, name: str, of_workers: OfWorkers, read: Callable[[], float]) -> None:
         """Report a number as it is at the moment."""
-        gauge = Gauge(*self._named(name), registry=self._registry, multiprocess_mode=of_workers)
-        self._watched.append(Watched(gauge, read))
+        self._watched.append(Watched(self._gauge(name, of_workers), lambda: {(): read()}))
 
     def settle(self) -> None:
         """Hand on what was counted as plain numbers."""
-        self.decisions.settle()
         for watched in self._watched:
             watched.settle()
 

@@ -37,24 +37,18 @@ async def work_until(
         SettingsError: a setting is missing or wrong.
 
     """
-    work = _work(settings, chance, clock, stopping)
-    try:
-        await check_durability(work.database)
-        async with work.database.write() as session:
-            await check_deployment(session, work.deployment)
-        async with traces_of(settings) or nullcontext():
-            return await run_jobs(lambda: make_jobs(direct_url(settings), work), stopping)
-    finally:
-        if work.courier is not None:
-            await work.courier.close()
-        await work.database.close()
-
-
-def _work(settings: Settings, chance: Callable[[], float], clock: Clock | None, stopping: asyncio.Event) -> Work:
     deployment, url = deployment_of(settings), required(settings.database_url, "database_url")
     own = Database(url, limits=_COURIER_LIMITS, synchronous=is_synchronous(settings))
     sender, source = Sender(settings.webhook_networks), str(settings.public_url).rstrip("/")
     courier = Courier(own, deployment, sender, source, chance=chance)
     database = Database(url, limits=_JOBS_LIMITS, clock=clock, synchronous=is_synchronous(settings))
-    plan, authority = proof_plan_of(settings), time_authority_of(settings)
-    return Work(database, deployment, courier, stopping, plan, authority)
+    work = Work(database, deployment, courier, stopping, proof_plan_of(settings), time_authority_of(settings))
+    try:
+        await check_durability(database)
+        async with database.write() as session:
+            await check_deployment(session, deployment)
+        async with traces_of(settings) or nullcontext():
+            return await run_jobs(lambda: make_jobs(direct_url(settings), work), stopping)
+    finally:
+        await courier.close()
+        await database.close()

@@ -26,7 +26,8 @@ def peer_of(scope: Scope, proxies: Proxies) -> str:
     if address is None:
         return client[0] if client else ""
     if proxies and _is_one(address, proxies):
-        for forwarded in reversed(_forwarded(scope)):
+        listed = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
+        for forwarded in reversed(listed.split(",")[-_LONGEST_LIST:]):  # the nearest proxy added the last
             before = _address(forwarded)
             if before is None:
                 break
@@ -36,12 +37,6 @@ def peer_of(scope: Scope, proxies: Proxies) -> str:
     if isinstance(address, IPv6Address):
         return str(ip_network((address, _ONE_SITE), strict=False))
     return str(address)
-
-
-def _forwarded(scope: Scope) -> list[str]:
-    """The addresses that proxies added, in their order: the nearest proxy added the last."""
-    listed = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-    return listed.decode("latin-1").split(",")[-_LONGEST_LIST:]
 
 
 def _address(text: str) -> Address | None:
