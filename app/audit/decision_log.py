@@ -24,7 +24,7 @@ import structlog
 from app.audit.segments import MICROSECONDS, NOBODY, REF_BYTES, Collector, LogFacts, Segment, hour_of
 from app.core.decision import Reason
 from app.db.connections import HeardConnection, connect
-from app.db.database import DatabaseUnavailableError
+from app.db.database import DatabaseUnavailableError, within
 from app.db.session import random_id
 
 _DIGITS: Final = 16
@@ -274,11 +274,8 @@ class DecisionLog:
         committed = asyncio.get_running_loop().create_future()
         waiting[-1].append(committed)
         self._wake.set()
-        try:
-            async with asyncio.timeout(self._plan.patience):
-                await committed
-        except TimeoutError as error:
-            raise DatabaseUnavailableError from error
+        async with within(self._plan.patience):
+            await committed
 
     async def _run(self) -> None:
         """Commit one segment after another on one connection until the end; `stop` limits how long that may take."""

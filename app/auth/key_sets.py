@@ -164,19 +164,18 @@ _DISCOVERY: Final = "/.well-known/openid-configuration"
 class KeyFetcher:
     """Fetches key sets."""
 
-    def __init__(self, allowed: Collection[str], *, seconds: float = 5.0, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, allowed: Collection[str], *, seconds: float = 5.0) -> None:
         """Prepare; proxies and credentials of the environment are not used.
 
         Args:
             allowed: the algorithms that keys may be for.
             seconds: the deadline of one fetch, discovery included.
-            tls: how to verify servers; by default as this machine does.
 
         """
         self._allowed = allowed
         self.seconds = seconds
         self._client = httpx2.AsyncClient(
-            verify=tls or ssl.create_default_context(),
+            verify=ssl.create_default_context(),
             trust_env=False,
             follow_redirects=False,
             timeout=seconds,

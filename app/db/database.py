@@ -116,6 +116,21 @@ class OutcomeUnknownError(DatabaseUnavailableError):
     message = "the connection was lost, and whether this was recorded is not known: look before you repeat it"
 
 
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Limit a block to some seconds.
+
+    Raises:
+        DatabaseUnavailableError: it took longer.
+
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise DatabaseUnavailableError from error
+
+
 @dataclass(slots=True)
 class _Progress:
     """The progress of a call: whether it has sent a COMMIT whose outcome is not known yet."""

@@ -25,7 +25,7 @@ ALLOWED: Final = "(e.processings IS NULL OR o.data ->> 'processing' = ANY (e.pro
 WANTED: Final = f"((e.types IS NULL OR o.type = ANY (e.types)) AND {ALLOWED})"
 """SQL: whether the event is sent to the endpoint."""
 
-MOST_DROPPED: Final = 10_000
+_MOST_DROPPED: Final = 10_000
 """The limit for one endpoint in one transaction, because a statement has only seconds."""
 
 DISPATCHED: Final = "dispatched"
@@ -89,16 +89,16 @@ async def add_deliveries(session: WriteSession, after: Position, last: Position,
     return len(added)
 
 
-async def drop_unwanted(session: WriteSession, endpoint: UUID, *, now: datetime, limit: int = MOST_DROPPED) -> int:
+async def drop_unwanted(session: WriteSession, endpoint: UUID, *, now: datetime) -> int:
     """Remove what an endpoint no longer wants from its queue and its dead letters; release what was held behind it.
 
     The endpoint's row must be held FOR UPDATE, by an earlier statement.
 
     Returns:
-        How many were dropped; if this equals the limit, there may be more.
+        How many were dropped; if these are `_MOST_DROPPED`, there may be more.
 
     """
-    dropped = (await session.execute(text(_DROP), {"endpoint": endpoint, "limit": limit})).scalars().all()
+    dropped = (await session.execute(text(_DROP), {"endpoint": endpoint, "limit": _MOST_DROPPED})).scalars().all()
     await release_first(session, {bytes(ref) for ref in dropped}, now=now, endpoint=endpoint)
     return len(dropped)
 

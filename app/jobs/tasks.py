@@ -191,7 +191,7 @@ async def exchange_keys(work: Work) -> int:
     return batches
 
 
-async def take_back_stalled(app: procrastinate.App, *, silent_seconds: float = SILENT_SECONDS) -> int:
+async def take_back_stalled(app: procrastinate.App) -> int:
     """Put jobs that a dead worker held back into the queue, or end them if the same task waits there already.
 
     Returns:
@@ -199,8 +199,8 @@ async def take_back_stalled(app: procrastinate.App, *, silent_seconds: float = S
 
     """
     manager = app.job_manager
-    await manager.prune_stalled_workers(silent_seconds)
-    stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=silent_seconds))
+    await manager.prune_stalled_workers(SILENT_SECONDS)
+    stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=SILENT_SECONDS))
     for job in stalled:
         try:
             await manager.retry_job(job)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from app.db.database import DatabaseUnavailableError
+from app.db.database import DatabaseUnavailableError, within
 from app.db.session import ChangeKind
 
 _NUMBER_BYTES: Final = 6
@@ -374,11 +374,8 @@ class GatheredReads(Generic[_Value]):
         if not self._due and len(self._running) < _MOST_RUNNING:
             self._due = True
             loop.call_soon(self._begin)
-        try:
-            async with asyncio.timeout(self._deadline):
-                return await future
-        except TimeoutError as error:
-            raise DatabaseUnavailableError from error
+        async with within(self._deadline):
+            return await future
 
     def _begin(self) -> None:
         self._due = False

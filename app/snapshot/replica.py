@@ -12,7 +12,7 @@ from typing import TypeVar
 from app.auth.callers import Credential, Token
 from app.auth.sessions import Uses
 from app.auth.store import authenticate
-from app.db.database import Database, DatabaseUnavailableError, ReadPool
+from app.db.database import Database, DatabaseUnavailableError, ReadPool, within
 from app.db.session import ChangeKind
 from app.ledger.store import fetch_people
 from app.register.store import load_processings
@@ -170,7 +170,8 @@ class Replica:
         # The read goes on if the request that began it ends, because others may have joined it.
         records = dict(await asyncio.shield(_lead(cache, led, read))) if led else {}
         for key, flight in joined.items():
-            records[key] = await _join(flight, self.pool.deadline)
+            async with within(self.pool.deadline):
+                records[key] = await asyncio.shield(flight.result)
         return records
 
     def _server(self) -> str:
@@ -226,11 +227,3 @@ async def _lead(
 def _is_unknown_key(record: object) -> bool:
     """Return whether a record is of a key not in force. Those are not kept: guessed keys must not fill the memory."""
     return isinstance(record, CallerRecord) and record.caller is None
-
-
-async def _join(flight: Flight[_Value], deadline: float) -> _Value:
-    try:
-        async with asyncio.timeout(deadline):
-            return await asyncio.shield(flight.result)
-    except TimeoutError:
-        raise DatabaseUnavailableError from None
