@@ -298,8 +298,8 @@ async def _answered(request: Request, error: Exception) -> Response:
             if status_of(error) == HTTPStatus.FORBIDDEN:
                 await note_refusal(request, error.slug)
             if type(error) is errors.NotFoundError and error.detail == _NOTHING:
-                words = (each for start, each in _NOT_FOUND.items() if request.url.path.startswith(start))
-                error = errors.NotFoundError(next(words, _NOTHING))
+                words = next((each for start, each in _NOT_FOUND.items() if request.url.path.startswith(start)), None)
+                error = errors.NotFoundError(words) if words else error
             return refused(error)
         case RequestValidationError():
             faults = [{**each, "loc": _as_sent(each["loc"], error.body)} for each in error.errors()]
