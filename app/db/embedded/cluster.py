@@ -123,7 +123,7 @@ def check_version(directory: DataDirectory, binaries: Path) -> None:
         raise VersionMismatch(
             f"the data in {directory.path} were written by PostgreSQL {written_by}, "
             f"the programs are PostgreSQL {running}",
-            f"set the directory of PostgreSQL {written_by}'s programs, or move the data with pg_dump, "
+            f"install PostgreSQL {written_by} in the place of the extra named embedded, or move the data with pg_dump, "
             "or choose another data directory",
         )
 

@@ -87,7 +87,7 @@ class EmbeddedServer:
         if os.getpid() != self._owner:  # a copy made by fork owns nothing
             self._directory, self._owner = None, os.getpid()
         self._process = None
-        binaries = find_binaries(self._binaries)
+        binaries = self._binaries or find_binaries()
         directory = self._directory or open_directory(self._path)
         try:
             with refusing(self._path):

@@ -75,7 +75,7 @@ def operated(tmp_path_factory) -> Iterator[Operated]:
     with EmbeddedServer(folder / "postgres") as server:
         emptied(server)
         host = str(conninfo_to_dict(server.url(role=SUPERUSER, database="postgres"))["host"])
-        port, path = free_port(), f"{find_binaries(None)}{os.pathsep}{os.environ['PATH']}"
+        port, path = free_port(), f"{find_binaries()}{os.pathsep}{os.environ['PATH']}"
         places = {
             "secrets localhost": f"secrets {quote(host, safe='')}",  # the test's server is on a socket
             "sceau serve": f"sceau serve --port {port}",

@@ -29,7 +29,7 @@ class Node:
         self.name, self.port, self.place = name, free_port(), place
         self.data = place / name
         self.account: Account = choose_account(place)
-        self.tools = find_binaries(None)
+        self.tools = find_binaries()
         self.binaries = runnable_binaries(self.tools, self.account, place)
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -28,7 +28,7 @@ ROLE_SETTINGS = {
 
 def binaries_of(version: int) -> Path:
     """The programs of a PostgreSQL: of the wheel that brings 16 and 18, or of Debian's package."""
-    wheel = find_binaries(None).parent.parent
+    wheel = find_binaries().parent.parent
     folders = {16: wheel / "pginstall" / "bin", 18: wheel / "pginstall18" / "bin"}
     if version in folders:
         return folders[version]

@@ -153,7 +153,7 @@ class Restorable:
         """A dump of the database."""
         file = self.place / "dump"
         url = self.server.embedded.url(role="postgres", database="sceau")
-        subprocess.run([find_binaries(None) / "pg_dump", "--format=custom", f"--file={file}", url], check=True)
+        subprocess.run([find_binaries() / "pg_dump", "--format=custom", f"--file={file}", url], check=True)
         return file
 
     def restore_over(self, dump, seconds=0):
@@ -163,7 +163,7 @@ class Restorable:
             admin.execute("CREATE SCHEMA public")
         time.sleep(seconds)
         url = self.server.embedded.url(role="postgres", database="sceau")
-        subprocess.run([find_binaries(None) / "pg_restore", f"--dbname={url}", dump], check=True)
+        subprocess.run([find_binaries() / "pg_restore", f"--dbname={url}", dump], check=True)
 
     def journal_holds(self, text):
         """Whether a line of the journal contains this text."""

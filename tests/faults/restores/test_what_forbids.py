@@ -60,7 +60,7 @@ def test_it_is_recorded_beside_a_grant(deployment):
 def test_nothing_is_permitted_while_a_dump_is_restored_in_one_transaction(deployment):
     """In strict mode, no question gets a permit while a dump is restored in one transaction, or after it."""
     url, plain = deployment.server.embedded.url(role="postgres", database="sceau"), deployment.place / "dump.sql"
-    programs = find_binaries(None)
+    programs = find_binaries()
     subprocess.run([programs / "pg_dump", f"--file={plain}", url], check=True)
     anew = ("-c", "DROP SCHEMA public CASCADE", "-c", "CREATE SCHEMA public", "-f", plain)
     line = [programs / "psql", "-1", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, *anew]
