@@ -5,7 +5,7 @@ is left out: nothing is filled in but the constants that the operator set for ev
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,9 @@ from app.cli.output import open_to_read
 
 _TRUE: Final = frozenset({"true", "yes", "oui", "1"})
 _FALSE: Final = frozenset({"false", "no", "non", "0"})
+_INFINITE: Final = frozenset({"inf", "-inf"})
+_DIGITS: Final = 10
+"""As many as the highest number of a version has."""
 
 
 @cache
@@ -55,19 +58,19 @@ class FileRow:
 class Reading:
     """How files are read: the column of each member, the constants of every row, and the delimiter of columns.
 
-    `unread`: the columns of the files read so far that hold no member.
+    `ignored`: the columns of a CSV file that hold no member.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     delimiter: str = ","
-    unread: set[str] = field(default_factory=set)
+    ignored: Collection[str] = ()
 
     def rows(self, path: Path) -> Iterator[FileRow]:
         """The rows of a file, one by one.
 
         Raises:
-            ImportFileError: the file cannot be opened or read, or lacks a column that is mapped.
+            ImportFileError: the file cannot be opened or read, lacks a column that is mapped, or has an unknown one.
 
         """
         readers = {".csv": self._csv, ".ndjson": self._ndjson, ".jsonl": self._ndjson}
@@ -75,9 +78,14 @@ class Reading:
         if read is None:
             how = "its name ends with none of .csv, .ndjson, .jsonl, each perhaps with .gz behind"
             raise ImportFileError(f"{path}: {how}")
+        constants = {member: _typed(member, value) for member, value in self.constants.items()}
         try:
             with open_to_read(path) as file:
-                yield from read(path, file)
+                for number, values in read(path, file):
+                    row: dict[str, Any] = {}
+                    for member, value in {"subject.type": "user", **constants, **values}.items():
+                        _put(row, member, value)
+                    yield FileRow(path, number, row)
         except (OSError, EOFError) as error:
             raise ImportFileError(f"{path}: {getattr(error, 'strerror', None) or 'it is not whole'}") from error
         except UnicodeDecodeError as error:
@@ -85,27 +93,33 @@ class Reading:
         except csv.Error as error:
             raise ImportFileError(f"{path}: {error}") from error
 
-    def _csv(self, path: Path, file: TextIO) -> Iterator[FileRow]:
+    def _csv(self, path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
         lines = csv.DictReader(file, delimiter=self.delimiter, strict=True)
-        if not (header := lines.fieldnames or []):
+        lines.fieldnames = header = [name.strip() for name in lines.fieldnames or ()]
+        if not header:
             raise ImportFileError(f"{path}: it is empty")
-        named = {column: column for column in header if column in members() and column not in self.columns.values()}
-        wanted = {**named, **self.columns}
-        for member, column in wanted.items():
-            if header.count(column) != 1:
-                how_many = "two columns" if column in header else "no column"
-                raise ImportFileError(f"{path}:1: it has {how_many} {column!r} for {member}")
-        self.unread.update(set(header).difference(wanted.values()))
+        self._check(path, header)
         for row in lines:
             if None in row or None in row.values():
                 raise ImportFileError(f"{path}:{lines.line_num}: it has not as many cells as the header")
-            read: dict[str, Any] = {}
-            for member, column in wanted.items():
-                if cell := row[column].strip():
-                    _put(read, member, _typed(member, cell))
-            yield FileRow(path, lines.line_num, self._with_constants(read))
+            cells = {name: cell.strip() for name, cell in row.items() if name not in self.ignored}
+            values = self._mapped({name: cell for name, cell in cells.items() if cell})
+            yield lines.line_num, {member: _typed(member, cell) for member, cell in values.items()}
 
-    def _ndjson(self, path: Path, file: TextIO) -> Iterator[FileRow]:
+    def _check(self, path: Path, header: Sequence[str]) -> None:
+        """Refuse a header unless each column is a member, mapped or ignored, and each that is mapped is there."""
+        for member, column in self.columns.items():
+            if column not in header:
+                raise ImportFileError(f"{path}:1: it has no column {column!r} for {member}")
+        known = {*members(), *self.columns.values(), *self.ignored}
+        if known.isdisjoint(header):  # it may be a row, and name a person
+            raise ImportFileError(f"{path}:1: none of its columns is named as a member is: is it a header?")
+        for name in header:
+            if name not in known or header.count(name) > 1:
+                how = "stands there twice" if name in known else "is no member: give --map or --ignore"
+                raise ImportFileError(f"{path}:1: the column {name!r} {how}")
+
+    def _ndjson(self, path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
         from app.api.http.wire import BadJsonError, parse
 
         is_empty = True
@@ -115,22 +129,32 @@ class Reading:
             is_empty = False
             try:
                 row = parse(line.encode())
-            except BadJsonError as error:
+                values = [*_values(row)] if isinstance(row, dict) else None
+            except (BadJsonError, RecursionError) as error:
                 raise ImportFileError(f"{path}:{number}: it is no JSON, or a name stands in it twice") from error
-            if not isinstance(row, dict):
+            if values is None:
                 raise ImportFileError(f"{path}:{number}: it is no object")
-            for member, name in self.columns.items():
-                if name in row:
-                    _put(row, member, row.pop(name))
-            yield FileRow(path, number, self._with_constants(row))
+            if len(dict(values)) < len(values) or not _INFINITE.isdisjoint(map(repr, dict(values).values())):
+                # `subject.id` beside `subject`, or 1e400, which no JSON could pass on
+                raise ImportFileError(f"{path}:{number}: it is no JSON, or a name stands in it twice")
+            yield number, self._mapped(dict(values))
         if is_empty:
             raise ImportFileError(f"{path}: it is empty")
 
-    def _with_constants(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Add what every row says, where this one does not say it itself."""
-        for member, value in {"subject.type": "user", **self.constants}.items():
-            _put(row, member, _typed(member, value), keep=True)
-        return row
+    def _mapped(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What a line gives, by member: one that is mapped has its value from there, and none by its own name."""
+        used = {*self.columns, *self.columns.values()}
+        own = {name: value for name, value in given.items() if name not in used}
+        return own | {member: given[name] for member, name in self.columns.items() if name in given}
+
+
+def _values(members: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """What an object says, by dotted names; null says nothing, as an empty cell."""
+    for name, value in members.items():
+        if isinstance(value, dict) and value:
+            yield from _values(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name}", value
 
 
 def _typed(member: str, value: str) -> bool | int | str | list[str]:
@@ -138,20 +162,19 @@ def _typed(member: str, value: str) -> bool | int | str | list[str]:
     kinds = members()[member]
     if "boolean" in kinds and value.lower() in _TRUE | _FALSE:
         return value.lower() in _TRUE
-    if "integer" in kinds and value.isascii() and value.isdigit():
+    if "integer" in kinds and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
         return int(value)
     if "array" in kinds:
         return value.replace("|", " ").split()
     return value
 
 
-def _put(row: dict[str, Any], member: str, value: Any, *, keep: bool = False) -> None:  # noqa: ANN401 - JSON
-    """Put a value at its dotted name; with `keep`, leave a value that is there already."""
+def _put(row: dict[str, Any], member: str, value: Any) -> None:  # noqa: ANN401 - JSON
+    """Put a value at its dotted name."""
     *outer, last = member.split(".")
     for name in outer:
         inner = row.setdefault(name, {})
         if not isinstance(inner, dict):
-            return
+            return  # the API says what is wrong with it
         row = inner
-    if not (keep and last in row):
-        row[last] = value
+    row[last] = value

@@ -116,6 +116,9 @@ def import_files(  # noqa: PLR0917 - a command's options
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="MEMBER=VALUE", help="What every row says; repeat.")
     ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="COLUMN", help="Which column holds no member; repeat.")
+    ] = None,
     delimiter: Annotated[str, typer.Option(help="What parts the columns of a CSV file.")] = ",",
     until: Annotated[
         str | None, typer.Option(metavar="INSTANT", help="Until when the older system decided; for grants. RFC 3339.")
@@ -130,10 +133,8 @@ def import_files(  # noqa: PLR0917 - a command's options
     The key needs the scope consents:import.
     """
     try:
-        reading = Reading(_pairs(map_, "--map"), _pairs(set_, "--set"), delimiter)
+        reading = Reading(_pairs(map_, "--map"), _pairs(set_, "--set"), _parting(delimiter), ignore or ())
         total, grants = _count(reading, files)
-        if reading.unread:
-            typer.echo(f"Columns that are not imported: {', '.join(sorted(reading.unread))}.", err=True)
         order = {"import": name, "dry_run": dry_run, "notify": notify, "grants_expected": grants}
         order |= {"until": until} if until is not None else {}
         with ExitStack() as stack:
@@ -214,11 +215,19 @@ def _count(reading: Reading, files: Sequence[Path]) -> tuple[int, int]:
     return total, grants
 
 
+def _parting(delimiter: str) -> str:
+    if len(delimiter) != 1 or delimiter in '\r\n"':
+        raise ImportStoppedError("--delimiter is one character, and no line end or quotation mark")
+    return delimiter
+
+
 def _pairs(written: Sequence[str] | None, option: str) -> dict[str, str]:
     pairs = {}
     for pair in written or ():
         member, parted, value = pair.partition("=")
         if not parted or member not in members():
             raise ImportStoppedError(f"{option} {pair}: it names no member; there are {', '.join(sorted(members()))}")
+        if member in pairs:
+            raise ImportStoppedError(f"{option} names {member} twice")
         pairs[member] = value
     return pairs

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal, Self
 
 import yaml
 from pydantic import Field, StrictBool, ValidationError
-from pydantic_core import to_jsonable_python
 from yaml.composer import ComposerError
 
 from app.api.http.problems import fields_of
@@ -58,10 +57,10 @@ class RegisterFile:
             RegisterFileError: its contents are wrong.
 
         """
+        text = given_text(path)
         try:
-            read = yaml.load(given_text(path), _Loader)  # noqa: S506 - a SafeLoader
-            contents = to_jsonable_python(read)  # YAML reads 2026-01-15 as a date, which becomes text again
-        except (yaml.YAMLError, ValueError) as error:
+            contents = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        except Exception as error:  # noqa: BLE001 - PyYAML stumbles in many ways over a value that is none
             mark = getattr(error, "problem_mark", None)
             where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
             raise GivenFileError(f"{where}: it is no YAML, or a name stands in it twice") from None
@@ -83,7 +82,15 @@ def _by_id(path: Path, listed: Sequence[dict[str, Any]]) -> dict[str, dict[str, 
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads YAML safely; a mapping in which a name stands twice is refused, where PyYAML keeps the last."""
+    """Reads YAML safely, and days as the text that they are in JSON.
+
+    A mapping in which a name stands twice is refused, where PyYAML keeps the last.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
+        first: [(tag, form) for tag, form in forms if tag != "tag:yaml.org,2002:timestamp"]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - a name, else than its stub has it
         """Compose a mapping as it is written, before others are merged into it (`<<`)."""

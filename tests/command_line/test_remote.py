@@ -109,13 +109,20 @@ def test_every_mistake_in_a_file_is_told_at_once(sceau, register_file):
 def test_a_name_that_stands_twice_in_a_file_is_refused(sceau, tmp_path):
     """Of two values of one name none is taken, and the line of the second is told; what a merge adds is no second one.
 
-    A list in itself, a day that is none and a name that is a list are told too.
+    A value that is not of the type that it says, a name that is a list and lists too deep are told too.
     """
     path = tmp_path / "register.yaml"
     path.write_text("processings:\n  - id: twice\n    status: suspended\n    status: active\n")
     status, error, _ = sceau("apply", path, url="http://127.0.0.1:9")
     assert (status, f"{path}:4: it is no YAML, or a name stands in it twice" in error) == (2, True)
-    for odd in ("a: &a [*a]", "a: 2026-13-45", "? [1]\n: 2"):
+    for odd in (
+        "? [1]\n: 2",
+        "a: !!timestamp soon",
+        "a: !!bool maybe",
+        "a: !!int ''",
+        "[" * 1_500,
+        "a: !!binary \u00e9",
+    ):
         path.write_text(odd)
         assert "it is no YAML" in sceau("apply", path, url="http://127.0.0.1:9")[1]
     path.write_text("controllers:\n  - &one {id: a}\n  - {<<: *one, id: b}\n")

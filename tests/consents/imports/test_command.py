@@ -6,6 +6,8 @@ import json
 
 import pytest
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from app.cli import app as sceau
@@ -26,6 +28,7 @@ MAPPED = (
     "--map=decision=answer",
     "--map=at=date",
     "--set=processing=ads",
+    "--ignore=given_at",
 )
 
 
@@ -54,7 +57,7 @@ def _run(url, *args, key=BOOTSTRAP):
 
 
 def test_columns_are_mapped_and_the_rest_is_set(shared, url, tmp_path):
-    """A file with other columns is imported by `--map` and `--set`, without its empty cells and unknown columns."""
+    """A file with other columns is imported by `--map` and `--set`, without its empty cells and ignored columns."""
     options = [f"--set=evidence.{name}={str(value).lower()}" for name, value in proof(notice_of("ads"), SIGNED).items()]
     file = tmp_path / "older.csv"
     file.write_text(
@@ -62,10 +65,9 @@ def test_columns_are_mapped_and_the_rest_is_set(shared, url, tmp_path):
         encoding="utf-8",
     )
     dry = _run(url, file, "--name=crm", "--dry-run", *MAPPED, *options)
-    unread = "Columns that are not imported: given_at.\n"
-    assert dry == (0, "2 would be recorded, 0 unchanged, 0 refused.", unread)
+    assert dry == (0, "2 would be recorded, 0 unchanged, 0 refused.", "")
     assert shared.reason("alice", "ads") == "no_consent"
-    assert _run(url, file, "--name=crm", *MAPPED, *options) == (0, "2 recorded, 0 unchanged, 0 refused.", unread)
+    assert _run(url, file, "--name=crm", *MAPPED, *options) == (0, "2 recorded, 0 unchanged, 0 refused.", "")
     assert [shared.reason(name, "ads") for name in ("alice", "bob")] == ["consent_in_force", "consent_refused"]
 
 
@@ -92,15 +94,31 @@ def test_every_member_of_a_row_has_its_column(tmp_path):
     assert [each.members for each in Reading().rows(file)] == [whole]
 
 
-def test_one_column_may_hold_two_members(tmp_path):
-    """An address that is both a row's name in the older system and the person's id is mapped to both."""
-    file = tmp_path / "older.csv"
-    file.write_text("address,source_id\nida@example.fr,x\n")
-    read = Reading({"source_id": "address", "subject.id": "address"})
-    assert [each.members for each in read.rows(file)] == [
-        {"source_id": "ida@example.fr", "subject": subject("ida@example.fr")}
-    ]
-    assert read.unread == {"source_id"}
+TEXTS = ("source_id", "decision", "at", "processing")
+OTHERS = ("address", "date")
+
+
+@given(
+    cells=st.dictionaries(st.sampled_from(TEXTS + OTHERS), st.sampled_from(["", "a", "b", "c"]), min_size=1),
+    columns=st.dictionaries(st.sampled_from(TEXTS), st.sampled_from(TEXTS + OTHERS)),
+    constants=st.dictionaries(st.sampled_from(TEXTS), st.just("set")),
+)
+def test_csv_and_ndjson_read_alike(tmp_path_factory, cells, columns, constants):
+    """A mapped member has its value from there or none, one of an empty cell or null is what is set, in both forms."""
+    columns = {member: name for member, name in columns.items() if name in cells}
+    ignored = [name for name in OTHERS if name not in columns.values()]
+    read, place = Reading(columns, constants, ignored=ignored), tmp_path_factory.mktemp("alike")
+    with (place / "row.csv").open("w", encoding="utf-8") as lines:
+        csv.writer(lines).writerows([cells, cells.values()])
+    told = {name: cell or None for name, cell in cells.items() if name not in ignored}
+    (place / "row.ndjson").write_text(json.dumps(told))
+
+    def said(member):
+        name = columns.get(member) or ("" if member in columns.values() else member)
+        return cells.get(name) or constants.get(member)
+
+    expected = {member: said(member) for member in TEXTS if said(member)} | {"subject": {"type": "user"}}
+    assert [each.members for name in ("row.csv", "row.ndjson") for each in read.rows(place / name)] == [expected] * 2
 
 
 def test_rows_of_ndjson_each_told_in_a_file(url, tmp_path):
@@ -159,10 +177,14 @@ def test_rows_that_take_too_long_together_are_sent_in_halves(url, tmp_path, monk
     ("content", "name", "message"),
     [
         ("a,b\n1,2\n", "rows.txt", "its name ends with none of .csv"),
-        ("a,b\n1\n", "rows.csv", "rows.csv:2: it has not as many cells as the header"),
+        ("at,version\n1\n", "rows.csv", "rows.csv:2: it has not as many cells as the header"),
         ('{"a": 1}\nnot json\n', "rows.ndjson", "rows.ndjson:2: it is no JSON"),
         ('{"a": 1, "a": 2}\n', "rows.ndjson", "rows.ndjson:1: it is no JSON, or a name stands in it twice"),
-        ("at,b,at\n1,2,3\n", "rows.csv", "rows.csv:1: it has two columns 'at' for at"),
+        ('{"subject": {"id": "a"}, "subject.id": "b"}\n', "rows.ndjson", "rows.ndjson:1: it is no JSON, or a name"),
+        ('{"version": 1e400}\n', "rows.ndjson", "rows.ndjson:1: it is no JSON"),
+        ("at, at\n1,2\n", "rows.csv", "rows.csv:1: the column 'at' stands there twice"),
+        ("at,Decision\n1,2\n", "rows.csv", "rows.csv:1: the column 'Decision' is no member: give --map or --ignore"),
+        ("1,ada@example.fr\n", "rows.csv", "rows.csv:1: none of its columns is named as a member is"),
         ("[1]\n", "rows.jsonl", "rows.jsonl:1: it is no object"),
         ("caf\xe9,b\n", "rows.csv", "it is not UTF-8"),
         ("x", "rows.csv.gz", "rows.csv.gz"),
@@ -186,6 +208,8 @@ def test_what_stops_an_import_is_said_in_a_line(url, tmp_path):
         (["--name=C R M"], BOOTSTRAP, "422: "),
         (["--name=crm", "--set=colour=blue"], BOOTSTRAP, "--set colour=blue: it names no member"),
         (["--name=crm", "--map=at=date"], BOOTSTRAP, "older.csv:1: it has no column 'date' for at"),
+        (["--name=crm", "--set=at=1", "--set=at=2"], BOOTSTRAP, "--set names at twice"),
+        (["--name=crm", "--delimiter=;;"], BOOTSTRAP, "--delimiter is one character"),
         (["--name=crm"], "", "no key: give --key-file, or set SCEAU_KEY"),
     ):
         status, output, complained = _run(url, file, *arguments, key=key)
