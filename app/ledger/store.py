@@ -95,21 +95,10 @@ class Person:
     shared: bool = False
 
 
-async def load_events(
-    session: ReadSession, refs: Collection[bytes], *, known_at: datetime | None = None
-) -> dict[bytes, list[ConsentEvent]]:
-    """Return the consent events of several subjects, by subject_ref, in ledger order, in one statement.
-
-    Args:
-        session: where to read.
-        refs: the subject_refs to read.
-        known_at: only the events that had been recorded by that instant; None for all.
-
-    """
+async def load_events(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[ConsentEvent]]:
+    """Return the consent events of several subjects, by subject_ref, in ledger order, in one statement."""
     table = consent_event.c
     statement = select(consent_event).where(table.subject_ref.in_(refs)).order_by(table.subject_ref, table.seq)
-    if known_at is not None:
-        statement = statement.where(table.recorded_at <= known_at)
     return by_subject(await session.execute(statement), event_of)
 
 

@@ -89,7 +89,7 @@ async def hold_maker(session: WriteSession, by: Authenticated | None, wanted: Ne
         ScopeNotHeldError: it would hand out a scope or a processing that it does not have itself.
 
     """
-    maker, _ = await hold_with(session, by, Scope.KEYS_MANAGE)
+    maker, _ = await hold_with(session, by)
     if maker is not None and not maker.covers(wanted.scopes, wanted.processings):
         raise ScopeNotHeldError
     return maker
@@ -298,7 +298,7 @@ async def held_by(session: WriteSession, by: Authenticated | None, identifier: U
         ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
 
     """
-    who, callers = await hold_with(session, by, Scope.KEYS_MANAGE, identifier)
+    who, callers = await hold_with(session, by, identifier)
     caller = callers.get(identifier)
     if caller is None:
         raise NotFoundError
@@ -408,9 +408,9 @@ async def confirm_caller(session: ReadSession, by: Authenticated, scope: Scope) 
 
 
 async def hold_with(
-    session: WriteSession, by: Authenticated | None, scope: Scope, *others: UUID
+    session: WriteSession, by: Authenticated | None, *others: UUID
 ) -> tuple[Caller | None, Mapping[UUID, Caller]]:
-    """Return the acting caller as it is now, and the others that exist; all are locked until the transaction ends.
+    """Return the caller that manages keys as it is now, and the others that exist; all are locked until the end.
 
     A revocation waits for acts that were begun before it, and an act that comes after one sees it. `by` None is an
     operator at the command line.
@@ -421,7 +421,7 @@ async def hold_with(
     """
     mine = () if by is None else (by.caller.id,)
     callers = await hold_callers(session, {*mine, *others})
-    who = None if by is None else await _confirmed(session, by, callers.get(by.caller.id), scope)
+    who = None if by is None else await _confirmed(session, by, callers.get(by.caller.id), Scope.KEYS_MANAGE)
     return who, callers
 
 

@@ -3,7 +3,7 @@ from functools import partial
 import pytest
 
 from app.events.sender import Patience, Sender, SendOutcome
-from app.operations.webhooks.deliver_webhooks import JITTER, SCHEDULE, wait_after
+from app.operations.webhooks.deliver_webhooks import AT_ONCE, JITTER, SCHEDULE, wait_after
 from tests.clients.scenes import dripping_headers, endless_body, no_http, silent
 from tests.faults.service import eventually
 from tests.webhooks.courier import LOOPBACK
@@ -116,12 +116,12 @@ def test_a_slow_receiver_has_few_requests_and_delays_nobody(post):
     slow, quick = post.receiver(silent), post.receiver(answering(204))
     post.endpoint(slow.url)
     endpoint = post.endpoint(quick.url)
-    with post.working(sender=Sender(LOOPBACK, patience=Patience(connect=5, read=60, total=60))) as courier:
+    with post.working(sender=Sender(LOOPBACK, patience=Patience(connect=5, read=60, total=60))):
         for number in range(12):
             post.api.decide(f"user{number}", "ads")
         post.delivered(endpoint, 12)
-        eventually(lambda: slow.most_under_way == courier.at_once)
-    assert slow.most_under_way == courier.at_once
+        eventually(lambda: slow.most_under_way == AT_ONCE)
+    assert slow.most_under_way == AT_ONCE
 
 
 def test_events_of_one_subject_come_in_order(post):

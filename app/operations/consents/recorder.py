@@ -110,19 +110,6 @@ _DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is recorded elsewhere that a grant may contradict.
-
-    `own_references`: the references that the person's names would have as a parent (hex), where a parent is named.
-    `unfound_until`: for a row older than live calls may state, the instant before which the keys in use may not find an
-    erased person; None where they find all.
-    """
-
-    own_references: frozenset[str] = frozenset()
-    unfound_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PresentedPage:
     """What Sceau's own page showed: the text that it made from the register, and the page without anything of a person.
 
@@ -175,29 +162,26 @@ class ConsentView:
     defects: tuple[Defect, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """An entry to append, and what goes with it.
+def grant(  # noqa: PLR0917 - what is said, in which ledger, and what else is recorded
+    collected: Collected,
+    ledger: OpenLedger,
+    deployment: Deployment,
+    caller: Caller,
+    own_references: frozenset[str],
+    unfound_until: datetime | None,
+) -> tuple[LedgerEntry, bool]:
+    """Return the entry of a grant or refusal, and whether it may permit more than was permitted.
 
-    `widens`: it may permit more than was permitted. `document`: the hash of the paper or recording that proves it,
-    which may prove no other person's consent. `texts`: what Sceau's own page showed, to be kept.
-    """
-
-    entry: LedgerEntry
-    widens: bool
-    document: bytes | None = None
-    texts: tuple[str, ...] = ()
-
-
-def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, caller: Caller, known: Known) -> Recording:
-    """Return the entry of a grant or refusal. An unlawful grant is recorded too, as `invalid`: it never permits.
+    An unlawful grant is recorded too, as `invalid`: it never permits.
 
     Args:
         collected: what was collected.
         ledger: the person's, held by the transaction.
         deployment: how it counts periods and times.
         caller: the caller that states it.
-        known: what else is recorded that it may contradict.
+        own_references: those that the person's names would have as a parent (hex), where a parent is named.
+        unfound_until: for a row older than live calls may state, the instant before which the keys in use may not find
+            an erased person; None where they find all.
 
     Raises:
         NotFoundError: no such processing.
@@ -215,18 +199,15 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
     record = ledger.registered(collected.processing)
     _check_asked(record, collected, ledger)
     parent = (without_parent_id(deployment, collected.capacity) or {}).get("parent_ref")
-    refuse_own_parent(parent, known.own_references, "capacity.parent")
+    refuse_own_parent(parent, own_references, "capacity.parent")
     when = _when(ledger, deployment, caller, collected)
     is_grant = collected.kind is EventKind.GRANTED
     if is_grant and record.facts.status_at(when.at) is Status.PROPOSED:
         raise ProcessingNotApprovedError(field="processing")
     version = _version(record, collected, when.at)
-    collected = _checked(collected, version, when, ledger, known)
+    collected = _checked(collected, version, when, ledger, unfound_until)
     capacity, widens = capacity_of(ledger, deployment, caller, collected.capacity, when.at, is_grant=is_grant)
-    entry = _entry_of_grant(replace(collected, capacity=capacity), ledger, deployment, caller, version, when)
-    presented = collected.presented
-    texts = (presented.text, presented.page) if presented is not None else ()
-    return Recording(entry, widens, document_of(collected), texts)
+    return _entry_of_grant(replace(collected, capacity=capacity), ledger, deployment, caller, version, when), widens
 
 
 def document_of(collected: Collected) -> bytes | None:
@@ -312,7 +293,11 @@ def _version(record: ProcessingRecord, collected: Collected, at: datetime) -> Ve
 
 
 def _checked(
-    collected: Collected, version: VersionRecord, when: CollectionTime, ledger: OpenLedger, known: Known
+    collected: Collected,
+    version: VersionRecord,
+    when: CollectionTime,
+    ledger: OpenLedger,
+    unfound_until: datetime | None,
 ) -> Collected:
     """Refuse a grant that proves nothing; what Sceau's own page showed and recorded needs no check.
 
@@ -323,7 +308,7 @@ def _checked(
     if collected.kind is not EventKind.GRANTED or collected.presented is not None:
         return collected
     check_started(version, when.at)
-    erased = known.unfound_until is not None and when.at < known.unfound_until
+    erased = unfound_until is not None and when.at < unfound_until
     if when.imported and (erased or _refused_by(collected, when, ledger)):
         return replace(collected, unknown=True)
     if collected.historic and not _is_history(collected, version, when):
@@ -431,8 +416,12 @@ class RecordedWithdrawal:
     effective_at: datetime
 
 
-def withdrawal(stated: Withdrawal, ledger: OpenLedger, deployment: Deployment, caller: Caller) -> Recording:
-    """Return the entry of a withdrawal, even with nothing to withdraw: an older import must not revive a consent.
+def withdrawal(
+    stated: Withdrawal, ledger: OpenLedger, deployment: Deployment, caller: Caller
+) -> tuple[LedgerEntry, bool]:
+    """Return the entry of a withdrawal, and whether the age that it states may permit more.
+
+    It is recorded even with nothing to withdraw: an older import must not revive a consent.
 
     Raises:
         NotFoundError: no such processing.
@@ -458,7 +447,7 @@ def withdrawal(stated: Withdrawal, ledger: OpenLedger, deployment: Deployment, c
         evidence={name: value for name, value in evidence.items() if value is not None} or None,
         capacity=capacity,
     )
-    return Recording(entry, widens)
+    return entry, widens
 
 
 def is_known(events: Iterable[ConsentEvent], processings: Collection[str] | None) -> bool:
@@ -512,23 +501,24 @@ async def record(caller: Caller, decision: Said, opened: OpenLedgers) -> Recorde
     session, deployment, ledger = opened.session, opened.deployment, opened.of(decision.subject)
     stated = decision.received_at if isinstance(decision, Withdrawal) else decision.collected_at
     is_old = stated is not None and stated < ledger.now - deployment.max_backdating
-    if is_old:
-        deployment = await opened.as_decided()
+    deployment = await opened.as_decided() if is_old else deployment
     if isinstance(decision, Withdrawal):
-        recording = withdrawal(decision, ledger, deployment, caller)
+        entry, widens = withdrawal(decision, ledger, deployment, caller)
         session.narrow()
     else:
-        own = await _own_names(session, deployment, decision, ledger)
-        known = Known(own, await opened.unfound_until() if is_old else None)
-        recording = grant(decision, ledger, deployment, caller, known)
-        if recording.document is not None and not opened.claim(recording.document, ledger.ref):
+        names_parent = {"parent", "parent_ref"} & (decision.capacity or {}).keys()
+        own = await own_references(session, deployment, ledger, decision.subject) if names_parent else frozenset[str]()
+        unfound_until = await opened.unfound_until() if is_old else None
+        entry, widens = grant(decision, ledger, deployment, caller, own, unfound_until)
+        document = document_of(decision)
+        if document is not None and not opened.claim(document, ledger.ref):
             message = "This document stands for another person's consent already."
             raise InvalidEvidenceError(message, field="evidence.document_sha256")
-    if recording.widens:
+    if widens:
         session.widen()
-    for text in recording.texts:
-        await keep_text(session, text, ledger.now)
-    entry = recording.entry
+    if isinstance(decision, Collected) and decision.presented is not None:
+        for text in (decision.presented.text, decision.presented.page):
+            await keep_text(session, text, ledger.now)
     grown, ended = await append(session, ledger, entry)
     opened.grown(decision.subject, grown)
     at = entry.event.collected_at
@@ -558,15 +548,6 @@ async def record_import(session: WriteSession, caller: Caller) -> None:
     """Record that this caller imports, once a day (UTC): the ledger itself marks each entry that was imported."""
     now = await session.now()
     await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
-
-
-async def _own_names(
-    session: WriteSession, deployment: Deployment, collected: Collected, ledger: OpenLedger
-) -> frozenset[str]:
-    """Return the references that the person's names would have as a parent (hex); none unless a parent is named."""
-    if not {"parent", "parent_ref"} & (collected.capacity or {}).keys():
-        return frozenset()
-    return await own_references(session, deployment, ledger, collected.subject)
 
 
 async def own_references(

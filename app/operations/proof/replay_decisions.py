@@ -48,10 +48,6 @@ class KnownThen:
     participants: tuple[Participant, ...] | None
     recorded: Sequence[tuple[int, datetime]]
 
-    def heard_in_time(self, last_order: int, at: datetime, within: timedelta) -> bool:
-        """Return whether the known events of the subject are those recorded by `at`, give or take `within`."""
-        return all(time <= at + within if order <= last_order else time >= at - within for order, time in self.recorded)
-
 
 async def facts_of_then(session: ReadSession, vault: Vault, page: Sequence[LoggedDecision]) -> list[KnownThen | str]:
     """Return what each decision of a page was made on, in their order; a text instead where that is gone."""
@@ -263,14 +259,13 @@ def _decided_again(
     at = present(at_row, knowledge.consents, record)
     decision = evaluate(request, facts, knowledge.consents, at, policy, knowledge.shared)
     version = facts.version_at(at) if facts is not None else None
-    heard = knowledge.heard_in_time(row.facts.known, at_row, HEARD_WITHIN) and _register_in_time(records, shape, at_row)
     return {
         **{name: getattr(decision, name) for name in _COMPARED},
         "version": version.number if version is not None else None,
         "party_mode": version.party_mode.value if version is not None else None,
         "known": max((event.order for event in knowledge.consents[SUBJECT]), default=0),
         "participants": None if knowledge.participants is None else len(knowledge.participants),
-        "heard in time": heard,
+        "heard in time": _heard_in_time(row, records, knowledge),
     }
 
 
@@ -283,18 +278,17 @@ def _as_known(record: ProcessingRecord | None, shape: Shape) -> ProcessingRecord
     return replace(record, versions=record.versions[: shape.versions], changes=record.changes[: shape.changes])
 
 
-def _register_in_time(records: Mapping[str, ProcessingRecord], shape: Shape, at: datetime) -> bool:
-    """Return whether the known register entry is what was recorded by `at`, give or take `HEARD_WITHIN`."""
+def _heard_in_time(row: LoggedDecision, records: Mapping[str, ProcessingRecord], knowledge: KnownThen) -> bool:
+    """Return whether what a row knew of subject and register is what was recorded by then, within `HEARD_WITHIN`."""
+    shape = row.facts.shape
+    recorded = [(order <= row.facts.known, time) for order, time in knowledge.recorded]
     record = records.get(shape.processing)
-    if record is None or not record.facts.rests_on_consent:
-        return True  # in an outage exempt purposes are answered on the register as it was read before
-    times = [each.recorded_at for each in record.versions], [each.at for each in record.changes]
-    counts = (shape.versions, shape.changes)
-    return all(
-        all(each <= at + HEARD_WITHIN for each in of_one[:number])
-        and all(each >= at - HEARD_WITHIN for each in of_one[number:])
-        for of_one, number in zip(times, counts, strict=True)
-    )
+    # In an outage exempt purposes are answered on the register as it was read before.
+    if record is not None and record.facts.rests_on_consent:
+        recorded += [(place < shape.versions, each.recorded_at) for place, each in enumerate(record.versions)]
+        recorded += [(place < shape.changes, each.at) for place, each in enumerate(record.changes)]
+    earliest, latest = row.at - HEARD_WITHIN, row.at + HEARD_WITHIN
+    return all(time <= latest if was_known else time >= earliest for was_known, time in recorded)
 
 
 def _compare(report: ReplayReport, row: LoggedDecision, again: Mapping[str, Any]) -> None:

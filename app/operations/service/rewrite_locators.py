@@ -18,10 +18,10 @@ from app.ledger.locators import (
 )
 from app.operations.service.deployment import Deployment
 
-BATCH: Final = 1_000
+_BATCH: Final = 1_000
 
 
-async def rewrite_locators(session: WriteSession, deployment: Deployment, *, after: bytes, batch: int = BATCH) -> bytes:
+async def rewrite_locators(session: WriteSession, deployment: Deployment, *, after: bytes) -> bytes:
     """Write the rows of the next subjects as they should be, in the order of subject_ref.
 
     Only the keys in use write rows, and they stay in use until the transaction ends: a process with other keys changes
@@ -34,7 +34,7 @@ async def rewrite_locators(session: WriteSession, deployment: Deployment, *, aft
     await keep_keys(session)
     if not await _are_in_use(session, deployment):
         return b""
-    subjects = await next_subjects(session, after=after, limit=batch)
+    subjects = await next_subjects(session, after=after, limit=_BATCH)
     if not subjects:
         return b""
     changed: list[Rewritten] = []

@@ -56,6 +56,10 @@ JITTER: Final = 0.2
 """The most that is added to a wait, as a share of it."""
 _LONGEST_WAIT: Final = SCHEDULE[-1]
 _HTTP_GONE: Final = 410
+AT_ONCE: Final = 4
+"""The most attempts under way for one endpoint."""
+_LEASE: Final = timedelta(seconds=60)
+"""How long a killed worker's claims are left alone: longer than any attempt takes."""
 log = structlog.get_logger("sceau.webhooks")
 
 
@@ -63,9 +67,8 @@ log = structlog.get_logger("sceau.webhooks")
 class Courier:
     """What deliveries are made with.
 
-    `source` is the public address of this deployment; `chance` returns a number from 0 up to 1. `at_once`: the most
-    attempts under way for one endpoint. `lease`: how long a killed worker's claims are left alone, longer than any
-    attempt takes. `look_again`: the seconds between two looks for what is due.
+    `source` is the public address of this deployment; `chance` returns a number from 0 up to 1.
+    `look_again`: the seconds between two looks for what is due.
     """
 
     database: Database
@@ -73,8 +76,6 @@ class Courier:
     sender: Sender
     source: str
     chance: Callable[[], float]
-    at_once: int = 4
-    lease: timedelta = timedelta(seconds=60)
     look_again: float = 1.0
 
     async def close(self) -> None:
@@ -107,7 +108,7 @@ async def serve_endpoint(courier: Courier, endpoint: UUID, until: float = math.i
     loop = asyncio.get_running_loop()
     try:
         while True:
-            free = courier.at_once - len(under_way) if loop.time() < until else 0
+            free = AT_ONCE - len(under_way) if loop.time() < until else 0
             for message in await _take(courier, endpoint, free):
                 under_way.add(asyncio.create_task(_attempt(courier, message)))
             if not under_way:
@@ -146,7 +147,7 @@ async def _take(courier: Courier, identifier: UUID, limit: int) -> list[_Message
         if not answered_for(endpoint, await load_caller(session, endpoint.created_by)):
             await disable_webhook(session, identifier, MAKER_ENDED, now)
             return []
-        claims = await claim_deliveries(session, identifier, now=now, lease=courier.lease, limit=limit)
+        claims = await claim_deliveries(session, identifier, now=now, lease=_LEASE, limit=limit)
         if not claims:
             return []
         keys = await signing_keys(session, courier.deployment, identifier, now)
@@ -285,7 +286,7 @@ async def run_events(courier: Courier, *, lasting: timedelta, stopping: asyncio.
 _BATCH: Final = 500
 
 
-async def dispatch_events(database: Database, *, batch: int = _BATCH) -> int:
+async def dispatch_events(database: Database) -> int:
     """Dispatch every event that can be dispatched by now.
 
     Each batch is one transaction, which also notes how far it came: killed in the middle, it leaves nothing behind, and
@@ -298,17 +299,17 @@ async def dispatch_events(database: Database, *, batch: int = _BATCH) -> int:
     dispatched = 0
     while True:
         async with database.write() as session:
-            number = await _dispatch_batch(session, batch)
+            number = await _dispatch_batch(session)
         dispatched += number
-        if number < batch:
+        if number < _BATCH:
             return dispatched
 
 
-async def _dispatch_batch(session: WriteSession, batch: int) -> int:
+async def _dispatch_batch(session: WriteSession) -> int:
     if not await session.take_turn("dispatch"):
         return 0
     after = await load_progress(session, DISPATCHED)
-    page = await read_page(session, after, limit=batch)
+    page = await read_page(session, after, limit=_BATCH)
     if not page.events:
         return 0
     await hold_endpoints(session)
