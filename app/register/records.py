@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final, Self, cast
-from uuid import UUID
 
 from app.core.article import PARIS, Purpose
 from app.core.consent import ConsentEvent, PositiveAct
@@ -25,7 +24,7 @@ from app.core.processing import (
     changed_facts,
     told,
 )
-from app.core.register import ControllerKind, FieldChange, GateProposal, ProposalState, Ruling, Words, version_changes
+from app.core.register import ControllerKind, FieldChange, GateProposal, Words, version_changes
 from app.words import LANGUAGES
 
 _NAMED: Final = (
@@ -249,21 +248,6 @@ class Proposal:
     version: VersionRecord
     made: GateProposal
 
-    @property
-    def by(self) -> UUID:
-        """The caller that proposed it."""
-        return self.made.by
-
-    @property
-    def ruling(self) -> Ruling | None:
-        """What the second person answered; None while it waits."""
-        return self.made.ruling
-
-    @property
-    def state(self) -> ProposalState:
-        """What became of it."""
-        return self.made.state
-
 
 @dataclass(frozen=True, slots=True)
 class Registered:
@@ -275,7 +259,7 @@ class Registered:
     @property
     def waiting(self) -> Proposal | None:
         """The proposal that is not answered yet: there is one at most."""
-        return next((each for each in self.proposals if each.ruling is None), None)
+        return next((each for each in self.proposals if each.made.ruling is None), None)
 
     @property
     def last_number(self) -> int:

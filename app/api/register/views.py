@@ -213,12 +213,13 @@ def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: P
         for last in before
         for change in version_changes(last.facts, version.facts, words_before=last.texts, words_after=version.texts)
     ]
+    made = proposal.made if proposal is not None else None
     return ListedVersionView(
         **_members(version),
-        state=proposal.state if proposal is not None else ProposalState.APPROVED,
+        state=made.state if made is not None else ProposalState.APPROVED,
         reason=version.reason,
-        proposed_by=proposal.by if proposal is not None else None,
-        ruling=RulingView.of(proposal.ruling) if proposal is not None and proposal.ruling is not None else None,
+        proposed_by=made.by if made is not None else None,
+        ruling=RulingView.of(made.ruling) if made is not None and made.ruling is not None else None,
         changes=changes if before else None,
     )
 

@@ -75,7 +75,7 @@ async def _rule_on_version(
     entry, proposal = await _find(session, *about)
     record, number = entry.record, proposal.version.facts.number
     if answer.approved:
-        await check_second_person(session, caller, proposal.by)
+        await check_second_person(session, caller, proposal.made.by)
     else:
         check_person(caller)
     now = await session.now()

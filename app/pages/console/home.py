@@ -85,7 +85,7 @@ def _of_register(shown: HomeFigures, desk: Desk) -> Iterator[Point]:
         href = desk.address(f"/console/register/{identifier}")
         waiting = entry.waiting
         if waiting is not None:
-            mine = waiting.by == desk.caller.id or not desk.may(Scope.REGISTER_APPROVE)
+            mine = waiting.made.by == desk.caller.id or not desk.may(Scope.REGISTER_APPROVE)
             yield Point(f"{t['waits_for_others' if mine else 'to_approve']} {identifier}", href)
         current = entry.record.facts.version_at(now) if now is not None else None
         version = entry.record.version(current.number) if current is not None else None

@@ -201,8 +201,9 @@ async def _processing(desk: Desk, about: str, failed: FilledForm | None) -> Resp
         versions = [*entry.record.versions, *(each.version for each in entry.proposals)]
         controllers = await load_controllers(session, sorted({one for each in versions for one in each.controllers}))
         proposals = {each.version.facts.number: each for each in entry.proposals}
-        by = {each.by for each in entry.proposals} | {each.by for each in struck}
-        by |= {each.ruling.by for each in entry.proposals if each.ruling}
+        made = [each.made for each in entry.proposals]
+        by = {each.by for each in struck} | {each.by for each in made}
+        by |= {each.ruling.by for each in made if each.ruling}
         names = await _names(session, by)
     shown = version_shown(entry.record, now)
     waiting = entry.waiting
@@ -291,10 +292,10 @@ async def _waiting(  # noqa: PLR0917 - a proposal, and all that the page shows o
     return {
         "number": version.facts.number,
         "first": first,
-        "by": names[waiting.by],
+        "by": names[waiting.made.by],
         "at": moment(version.recorded_at, desk.language),
         "reason": version.reason or "",
-        "mine": waiting.by == desk.caller.id,
+        "mine": waiting.made.by == desk.caller.id,
         "material": version.facts.material,
         "affected": affected if ends else desk.t["affects_nobody"],
         "changes": changes_table(changes, wordings, desk) if changes else None,
@@ -358,8 +359,8 @@ def _versions(entry: Registered, proposals: Mapping[int, Proposal], names: Mappi
     for number in sorted(proposals.keys() | approved.keys(), reverse=True):
         proposal = proposals.get(number)
         version = approved[number] if number in approved else proposals[number].version
-        ruling = proposal.ruling if proposal is not None else None
-        state = proposal.state.value if proposal is not None else "approved"
+        made = proposal.made if proposal is not None else None
+        ruling, state = (made.ruling, made.state.value) if made is not None else (None, "approved")
         since = version.facts.effective_from or version.recorded_at
         rows.append(
             [
@@ -368,7 +369,7 @@ def _versions(entry: Registered, proposals: Mapping[int, Proposal], names: Mappi
                 if number in struck
                 else Cell(t[f"proposal_{state}"], css="" if state == "approved" else "warn-text"),
                 Cell(moment(since, desk.language) if number in approved else "—"),
-                Cell(names.get(proposal.by, "—") if proposal is not None else t["one_person"], version.reason or ""),
+                Cell(names.get(made.by, "—") if made is not None else t["one_person"], version.reason or ""),
                 Cell(f"{names[ruling.by]}, {moment(ruling.at, desk.language)}", ruling.reason)
                 if ruling is not None
                 else Cell("—"),
