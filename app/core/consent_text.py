@@ -64,15 +64,13 @@ def _value(field: str, value: object, voice: Voice) -> str | None:
         return listed(voice.elements([Element(each) for each in value]), language)
     if field == "consent_validity":
         return period_in_words(ConsentPeriod.parse(str(value)), language)
-    if field in _DURATIONS or field in _NAMES:
-        return _duration_or_name(field, value, voice) if value not in (None, []) else voice.said("nothing")
-    return None
-
-
-def _duration_or_name(field: str, value: object, voice: Voice) -> str:
+    if field not in _DURATIONS | _NAMES:
+        return None
+    if value in (None, []):
+        return voice.said("nothing")
     if field in _DURATIONS:
-        return retention_in_words(Retention.parse(str(value)), voice.language) or voice.said("at_once")
-    return listed(_names(value, voice.language), voice.language)
+        return retention_in_words(Retention.parse(str(value)), language) or voice.said("at_once")
+    return listed(_names(value, language), language)
 
 
 def _names(value: object, language: str) -> list[str]:

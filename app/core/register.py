@@ -351,10 +351,6 @@ MOST_WAITING: Final = 200
 """How many proposals may wait at once; persons make and read them, so that is enough."""
 
 
-_UNTOLD: Final = ("started_on", "age_statement_required")
-"""Facts that are not told to people and on which no consent rests."""
-
-
 # The differences between two versions of a processing: each fact before and after, and whether it is material.
 # `app.core.processing.material_changes` finds which told facts are material, whatever the version says of itself.
 @dataclass(frozen=True, slots=True)
@@ -376,15 +372,9 @@ def version_changes(
         FieldChange(fact.name, fact.as_json(fact.of(before)), fact.as_json(fact.of(after)), fact.name in material)
         for fact in changed_facts(before, after)
     ]
-    old, new = _untold(before), _untold(after)
-    others = [(name, old[name], new[name]) for name in _UNTOLD]
-    names = sorted(words_before.keys() | words_after.keys())
-    others += [(name, words_before.get(name), words_after.get(name)) for name in names]
+    others = [  # first the facts that are not told to people, and on which no consent rests
+        ("started_on", before.started_on.isoformat(), after.started_on.isoformat()),
+        ("age_statement_required", before.age_statement_required, after.age_statement_required),
+        *((name, words_before.get(name), words_after.get(name)) for name in sorted({*words_before, *words_after})),
+    ]
     return (*changes, *(FieldChange(name, was, now) for name, was, now in others if was != now))
-
-
-def _untold(version: ProcessingVersion) -> dict[str, object]:
-    return {
-        "started_on": version.started_on.isoformat(),
-        "age_statement_required": version.age_statement_required,
-    }

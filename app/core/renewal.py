@@ -7,7 +7,6 @@ here decides whether an analysis is permitted: a flag only reports what `app.cor
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -125,7 +124,8 @@ def examine(consent: ConsentEvent, standing: Standing, stage: int, renewal: Rene
     expires_at = standing.expiry_of(consent)
     if at >= expires_at:
         return Examined(Flag(FlagKind.EXPIRED) if state is State.EXPIRED else None, EXPIRED_STAGE)
-    due = _latest_due(expires_at, _applicable(processing, consent.version or 0, renewal, at), at)
+    notices = _applicable(processing, consent.version or 0, renewal, at)
+    due = min((days for days in notices if notice_at(expires_at, days) <= at), default=None)
     if due is None or due >= stage or status is not Status.ACTIVE:
         return Examined(None, None)
     is_flagged = state is State.IN_FORCE and not renewal_declined(consent, standing.account.events)
@@ -185,10 +185,6 @@ def _applicable(processing: Processing, number: int, renewal: Renewal, at: datet
 def _days(period: ConsentPeriod) -> int:
     """Return the minimum number of days in a period."""
     return _LONGEST_NOTICE if period == ONE_YEAR else period.months * _SHORTEST_MONTH + period.days
-
-
-def _latest_due(expires_at: datetime, notices: Sequence[int], at: datetime) -> int | None:
-    return min((days for days in notices if notice_at(expires_at, days) <= at), default=None)
 
 
 def _latest_expiry(policy: PeriodPolicy, at: datetime, ahead: int) -> datetime:
