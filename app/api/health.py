@@ -26,8 +26,8 @@ from app.api.metrics import (
 from app.auth.callers import Scope
 from app.db.database import DatabaseUnavailableError, RestoredBehindError
 from app.db.refusals import condition_of
+from app.events.effects import load_counts
 from app.operations.service.show_home import list_job_runs
-from app.operations.webhooks.manage_webhooks import count_deliveries
 from app.proof.anchors import NOT_ANCHORED, anchor_delay, anchored_log
 from app.proof.store import merge_delay
 from app.snapshot.tables import count_changes
@@ -219,14 +219,13 @@ async def metrics(
 async def _read_metrics(services: Services) -> list[Metric]:
     """The metrics that are read when Prometheus asks; without the database, those that the service has itself."""
     try:
-        counts = await count_deliveries(services.database)
         durable = await services.database.is_durable()
         async with services.database.read() as session:
             condition = await condition_of(session, services.wall_clock)
             return [
                 *process_metrics(condition),
                 *database_metrics(condition, durable=durable),
-                *delivery_metrics(counts),
+                *delivery_metrics(await load_counts(session)),
                 *job_metrics(await list_job_runs(session, task=None, days=0)),
                 *change_metrics(await count_changes(session)),
                 *proof_metrics(await merge_delay(session), await anchor_delay(session)),

@@ -13,6 +13,7 @@ from procrastinate.jobs import Status
 from app.audit.figures import latest_runs, load_figure
 from app.db.connections import connection_settings
 from app.events.deliveries import EVENTS_KEPT
+from app.events.effects import load_counts
 from app.jobs.work import HOURLY, MINUTELY, Run, RunOutcome, Work, periodic
 from app.operations.consents import projections
 from app.operations.consents.make_links import AT_ONCE, remove_ended_links
@@ -23,7 +24,6 @@ from app.operations.service.rewrite_locators import rewrite_locators, rewriting_
 from app.operations.service.show_home import forget_old_runs
 from app.operations.webhooks.deliver_webhooks import Courier, run_events, trim_events
 from app.operations.webhooks.effects import tell_invalidations
-from app.operations.webhooks.manage_webhooks import count_deliveries
 from app.proof.anchors import AuthorityError
 
 
@@ -55,7 +55,8 @@ LASTING: Final = timedelta(seconds=58)
 
 async def _deliver(courier: Courier, work: Work) -> RunOutcome:
     dispatched = await run_events(courier, lasting=LASTING, stopping=work.stopping)
-    counts = await count_deliveries(work.database)
+    async with work.database.read() as session:
+        counts = await load_counts(session)
     waiting = sum(number for (_, status), number in counts.unfinished.items() if status == "pending")
     return RunOutcome(flagged=dispatched, backlog=counts.undispatched + waiting)
 

@@ -23,7 +23,6 @@ from app.db.database import Database
 from app.db.session import ReadSession, WriteSession, uuid7
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
 from app.events.deliveries import DISPATCHED, drop_unwanted, queue_again
-from app.events.effects import DeliveryCounts, load_counts
 from app.events.endpoints import (
     Endpoint,
     EndpointStatus,
@@ -205,12 +204,6 @@ def _check(caller: Caller, wanted: Endpoint, policy: AddressPolicy) -> None:
         check_url(wanted.url, policy)
     except ForbiddenUrlError as error:
         raise InvalidUrlError(f"The URL {error}.", field="url") from None
-
-
-async def count_deliveries(database: Database) -> DeliveryCounts:
-    """Return attempts by endpoint and outcome, what is pending or dead, and what is not dispatched yet."""
-    async with database.read() as session:
-        return await load_counts(session)
 
 
 # Send events to an endpoint again: one, or all of a span of time.
