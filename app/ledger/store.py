@@ -391,11 +391,11 @@ async def count_groups(session: ReadSession, now: datetime, window: Window | Non
 
 
 @dataclass(frozen=True, slots=True)
-class EventsOfAProcessing:
-    """How many events of a kind were recorded about a processing; `processing` "" means about every processing."""
+class CountOfKind:
+    """How many events or flags of a kind were recorded about a processing; `processing` "": about every processing."""
 
     processing: str
-    kind: EventKind
+    kind: str
     number: int
 
 
@@ -405,10 +405,10 @@ WHERE recorded_at >= :since AND recorded_at < :until GROUP BY 1, 2 ORDER BY 1, 2
 """)
 
 
-async def count_events(session: ReadSession, since: datetime, until: datetime) -> list[EventsOfAProcessing]:
+async def count_events(session: ReadSession, since: datetime, until: datetime) -> list[CountOfKind]:
     """Return how many events were recorded between two instants, in one pass over the ledger."""
     rows = await session.execute(_EVENTS, {"since": since, "until": until})
-    return [EventsOfAProcessing(row.processing, EventKind(row.kind), row.number) for row in rows]
+    return [record_of(CountOfKind, row) for row in rows]
 
 
 def _bounds(window: Window | None) -> dict[str, datetime | None]:

@@ -18,7 +18,7 @@ from app.core.register import Struck
 from app.core.renewal import Flag, FlagKind
 from app.db.session import ReadSession, WriteSession, as_refs, as_rows, record_of
 from app.ledger.projection import LedgerEntry
-from app.ledger.store import append_entries, by_subject, event_of
+from app.ledger.store import CountOfKind, append_entries, by_subject, event_of
 from app.ledger.tables import consent, consent_event, renewal_flag, subject
 
 SYSTEM: Final = UUID(int=0)
@@ -276,22 +276,13 @@ async def list_flags(
     return [record_of(FlagRecord, row) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class FlagsOfAProcessing:
-    """How many flags of a kind were raised on the consents to a processing."""
-
-    processing: str
-    kind: FlagKind
-    number: int
-
-
-async def count_flags(session: ReadSession, since: datetime, until: datetime) -> list[FlagsOfAProcessing]:
+async def count_flags(session: ReadSession, since: datetime, until: datetime) -> list[CountOfKind]:
     """Return how many flags were raised between two instants, by processing and kind."""
     table = renewal_flag.c
     by = (table.processing, table.kind)
     raised = (table.flagged_at >= since) & (table.flagged_at < until)
     rows = await session.execute(select(*by, func.count().label("number")).where(raised).group_by(*by).order_by(*by))
-    return [FlagsOfAProcessing(row.processing, FlagKind(row.kind), row.number) for row in rows]
+    return [record_of(CountOfKind, row) for row in rows]
 
 
 async def flags_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:

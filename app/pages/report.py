@@ -127,12 +127,12 @@ class _Tables:
 
     def events(self) -> Table:
         """The table of people's answers, by processing."""
-        counted = {(each.processing, each.kind.value): each.number for each in self._report.events}
+        counted = {(each.processing, each.kind): each.number for each in self._report.events}
         return self._by_processing(_EVENTS, counted)
 
     def lapse(self) -> Table:
         """The table of consents that lapsed or will lapse, by processing."""
-        counted = {(each.processing, each.kind.value): each.number for each in self._report.flags}
+        counted = {(each.processing, each.kind): each.number for each in self._report.flags}
         counted |= {(processing, "lapsing"): number for processing, number in self._report.lapsing.items()}
         return self._by_processing((*_FLAGS, "lapsing"), counted)
 

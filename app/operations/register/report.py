@@ -19,8 +19,8 @@ from app.core.register import RegisterWarning, warnings_of
 from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS, STATUS_WORDS, period_in_words, retention_in_words
 from app.db.session import ReadSession
 from app.ledger.imports import ImportSource, list_sources
-from app.ledger.store import EventsOfAProcessing, count_events
-from app.ledger.sweep import FlagsOfAProcessing, count_flags
+from app.ledger.store import CountOfKind, count_events
+from app.ledger.sweep import count_flags
 from app.proof.store import count_waiting, latest_checkpoint
 from app.register.gate import read_register
 from app.register.records import PURPOSES, ControllerRecord, ControllerVersion, ProcessingRecord, VersionRecord
@@ -263,8 +263,8 @@ class PeriodReport:
     made_at: datetime
     processings: Sequence[ReportedProcessing]
     acts: Sequence[ReportedAct]
-    events: Sequence[EventsOfAProcessing]
-    flags: Sequence[FlagsOfAProcessing]
+    events: Sequence[CountOfKind]
+    flags: Sequence[CountOfKind]
     lapsing: Mapping[str, int]
     answers: Sequence[AnswerCount]
     dropped: int
