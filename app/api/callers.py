@@ -22,7 +22,6 @@ from app.operations.callers import (
     MadeKey,
     NewCaller,
     Rotated,
-    Rotation,
     change_caller,
     create_key,
     find_caller,
@@ -329,7 +328,7 @@ async def post_rotation(identifier: CallerId, body: NewRotation, by: Deciding, w
     Say `compromised` when another person may have one: when this answers, no replica accepts the older keys.
     """
     wanted = KEY_OVERLAP if body.overlap is None else body.overlap
-    rotation = Rotation(timedelta(0) if body.compromised else wanted, body.expires_at)
+    overlap = timedelta(0) if body.compromised else wanted
     async with writer.write() as session:
-        rotated = await rotate_key(session, by, identifier, rotation)
+        rotated = await rotate_key(session, by, identifier, overlap, body.expires_at)
     return rotated_body(rotated)

@@ -148,7 +148,7 @@ def keys_rotate(
 ) -> None:
     """Make a new key for a caller, and print it: once, on standard output. Its keys before are good for a week more."""
     from app.auth.callers import KEY_OVERLAP
-    from app.operations.callers import Rotation, rotate_key
+    from app.operations.callers import rotate_key
 
     if compromised and overlap:
         raise typer.BadParameter("a key that is compromised does not overlap with the new one")
@@ -157,9 +157,7 @@ def keys_rotate(
         wanted = KEY_OVERLAP if overlap is None else overlap
         async with confirmed(database) as session:
             expires_at = await session.now() + expires_in if expires_in is not None else None
-            return await rotate_key(
-                session, None, identifier, Rotation(timedelta(0) if compromised else wanted, expires_at)
-            )
+            return await rotate_key(session, None, identifier, timedelta(0) if compromised else wanted, expires_at)
 
     with _named(identifier):
         rotated = connected(data, rotate)

@@ -193,14 +193,6 @@ MOST_KEYS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
-    """How a key is rotated: `overlap` zero ends the earlier keys at once. `expires_at` is the new key's."""
-
-    overlap: timedelta
-    expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Rotated:
     """The new key, and the earlier keys that were in force, as they stand now."""
 
@@ -208,7 +200,13 @@ class Rotated:
     before: Sequence[ApiKey]
 
 
-async def rotate_key(session: WriteSession, by: Authenticated | None, identifier: UUID, rotation: Rotation) -> Rotated:
+async def rotate_key(
+    session: WriteSession,
+    by: Authenticated | None,
+    identifier: UUID,
+    overlap: timedelta,
+    expires_at: datetime | None = None,
+) -> Rotated:
     """Make a new key for a caller and limit all that were in force: a narrowing write, to be answered as one.
 
     Without an overlap, keys that have expired are revoked too, so that links which they made no longer ask.
@@ -217,7 +215,8 @@ async def rotate_key(session: WriteSession, by: Authenticated | None, identifier
         session: the transaction.
         by: the caller that rotates; None is an operator at the command line.
         identifier: the caller's.
-        rotation: how long the earlier keys go on, and until when the new one is good.
+        overlap: how long the earlier keys go on; zero ends them at once.
+        expires_at: until when the new key is good.
 
     Raises:
         CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
@@ -229,7 +228,7 @@ async def rotate_key(session: WriteSession, by: Authenticated | None, identifier
         InvalidExpiryError: the overlap is too long, or the new key would have expired already.
 
     """
-    if not timedelta(0) <= rotation.overlap <= LONGEST_OVERLAP:
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise InvalidExpiryError(f"Keys overlap for {LONGEST_OVERLAP.days} days at most.", field="overlap")
     caller, who = await held_by(session, by, identifier)
     if caller.revoked_at is not None:
@@ -239,21 +238,21 @@ async def rotate_key(session: WriteSession, by: Authenticated | None, identifier
     now = await session.now()
     keys = (await keys_of(session, [caller.id]))[caller.id]
     before = [each for each in keys if each.in_force(now)]
-    if rotation.overlap and len(before) >= MOST_KEYS:
+    if overlap and len(before) >= MOST_KEYS:
         raise TooManyKeysError
     by_whom = who.id if who is not None else None
-    made = await give_key(session, caller, new_key(), at=now, by=by_whom, expires_at=rotation.expires_at)
+    made = await give_key(session, caller, new_key(), at=now, by=by_whom, expires_at=expires_at)
     ids = [each.id for each in before]
-    if rotation.overlap:
-        await let_expire(session, ids, now + rotation.overlap)
+    if overlap:
+        await let_expire(session, ids, now + overlap)
     else:
         await end_keys(session, [each.id for each in keys if each.revoked_at is None], at=now, by=by_whom)
     await forget_caller(session, caller)
     after = (await keys_of(session, [caller.id]))[caller.id]
     detail: dict[str, Detail] = {
         "key": str(made.key.id),
-        "overlap_seconds": int(rotation.overlap.total_seconds()),
-        "expires_at": rotation.expires_at.isoformat() if rotation.expires_at is not None else None,
+        "overlap_seconds": int(overlap.total_seconds()),
+        "expires_at": expires_at.isoformat() if expires_at is not None else None,
     }
     await record_act(session, ActKind.KEY_ROTATED, by_whom, Target(TargetKind.CALLER, str(caller.id)), detail)
     return Rotated(made, [each for each in after if each.id in ids])

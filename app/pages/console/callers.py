@@ -15,7 +15,6 @@ from app.db.session import WriteSession
 from app.operations.callers import (
     CallerChange,
     CallerView,
-    Rotation,
     change_caller,
     create_key,
     find_caller,
@@ -225,7 +224,7 @@ async def _change(session: WriteSession, request: ActRequest) -> DoneAct:
 @_manages("rotate_key", back=_caller, model=NewRotation, fields=(FormField("compromised", Kind.CHECK),))
 async def _rotate(session: WriteSession, request: ActRequest) -> DoneAct:
     overlap = timedelta(0) if request.body.compromised else KEY_OVERLAP
-    rotated = await rotate_key(session, request.desk.who, id_of(request.about), Rotation(overlap))
+    rotated = await rotate_key(session, request.desk.who, id_of(request.about), overlap)
     return _secret(request, rotated.made.secret, rotated.made.caller.id)
 
 
