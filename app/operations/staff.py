@@ -9,14 +9,13 @@ from uuid import UUID
 import structlog
 
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
-from app.auth.callers import Caller, CallerKind
+from app.auth.callers import Caller
 from app.auth.store import hold_caller, keys_of, list_persons
 from app.core.errors import (
     CollectionTimeError,
     MemberActiveError,
     NotFoundError,
     OwnAcknowledgementError,
-    PersonsOnlyError,
     TextChangedError,
 )
 from app.core.staff import (
@@ -33,6 +32,7 @@ from app.core.staff import (
 )
 from app.db.session import ReadSession, WriteSession, uuid7
 from app.ledger.identifiers import SealedId, Vault, VaultError
+from app.operations.service.gate import check_person
 from app.staff import (
     Acknowledgement,
     AcknowledgementMethod,
@@ -106,10 +106,10 @@ async def acknowledge_notice(
         NoticeUnfinishedError: the text of today leaves out what staff must be told.
 
     """
-    if who.kind is not CallerKind.PERSON:
-        raise PersonsOnlyError
+    check_person(who)
     notice = await load_notice(session)
-    if notice is None or shown.notice != notice.number or not _is_text(notice, shown):
+    texts = notice.texts if notice is not None else {}
+    if notice is None or shown not in [Shown(notice.number, each, text.sha256) for each, text in texts.items()]:
         raise TextChangedError
     if lacking(notice.texts):
         raise NoticeUnfinishedError
@@ -180,11 +180,6 @@ async def _record(
     return marked
 
 
-def _is_text(notice: Notice, shown: Shown) -> bool:
-    text = notice.texts.get(shown.language)
-    return text is not None and text.sha256 == shown.text_sha256
-
-
 # Which members of the staff have seen the present notice, and the standing of one of them.
 
 log = structlog.get_logger("sceau.staff")
@@ -226,8 +221,7 @@ async def ensure_member(session: WriteSession, identifier: UUID) -> Member:
     caller = await hold_caller(session, identifier)
     if caller is None:
         raise NotFoundError
-    if caller.kind is not CallerKind.PERSON:
-        raise PersonsOnlyError
+    check_person(caller)
     member = Member(caller.id, caller.id, await session.now())
     await add_member(session, member)  # unless another transaction has, while this one waited for the caller
     return await hold_member(session, identifier) or member

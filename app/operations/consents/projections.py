@@ -16,7 +16,7 @@ from app.core.processing import Processing
 from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.ledger.projection import load_rows, lock_subjects, project_subject, remove_rows
-from app.ledger.store import ConsentGroup, Window, count_groups, doubted_histories, load_events
+from app.ledger.store import Window, count_groups, doubted_histories, load_events
 from app.register.store import load_processings
 
 CONSENTS: Final = "consents"
@@ -63,17 +63,15 @@ async def _counted(
     register = {identifier: record.facts for identifier, record in (await load_processings(session)).items()}
     counted: Counter[_Key] = Counter()
     for group in await count_groups(session, now, window):
-        counted[_key_of_group(group, register[group.processing], now, policy)] += group.number
+        if group.ended_by is not None:
+            counted[group.processing, ENDED[group.ended_by], None] += group.number
+        else:
+            example = group.example()
+            standing = fold([example], register[group.processing], max(now, example.collected_at), policy)
+            counted[_key(example, standing)] += group.number
     async for events in doubted_histories(session, window):
         counted.update(_keys(events, register, now, policy))
     return counted
-
-
-def _key_of_group(group: ConsentGroup, processing: Processing, now: datetime, policy: PeriodPolicy) -> _Key:
-    if group.ended_by is not None:
-        return processing.id, ENDED[group.ended_by], None
-    example = group.example()
-    return _key(example, fold([example], processing, max(now, example.collected_at), policy))
 
 
 def _keys(

@@ -54,7 +54,9 @@ async def playable(
     knows_version = version is not None and version.recorded_at <= entry.recorded_at
     follows = _follows_grant(event, events)
     if not knows_version and follows:
-        return _withdrawn(entry, events)
+        # What was agreed to is lost with the version. It may have been less than the grant that it replaced.
+        younger = _makes_younger(event, events)
+        return _in_its_place(entry, EventKind.WITHDRAWN, event.processing, with_age=younger)
     # In the ledger of another pseudonym it may only narrow: that person may be the next holder of the address.
     return entry if knows_version and (is_own or follows) else _age_alone(entry, events)
 
@@ -87,15 +89,6 @@ def _without_age(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEn
         return entry
     ageless = replace(event, collection=replace(event.collection, age_band=None))
     return replace(entry, event=ageless, capacity=without_age(entry.capacity))
-
-
-def _withdrawn(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry:
-    """Turn a grant to a lost version into the withdrawal of the grant that it replaced.
-
-    What was agreed to is no longer known. It may have been less than before.
-    """
-    younger = _makes_younger(entry.event, events)
-    return _in_its_place(entry, EventKind.WITHDRAWN, entry.event.processing, with_age=younger)
 
 
 def _age_alone(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry | None:

@@ -211,14 +211,13 @@ async def append_entries(
     size = await store.size_of_log(session)
     await _check_heads(session, keys, plan.heads, size)
     claims = _Claims(await store.claimed_until(session), await session.now())
-    queued = await store.waiting(session, MOST)
-    entries = await _entries(session, queued, claims)
-    taken_out = await _take_out(session, queued, entries)
-    while len(queued) == MOST and not taken_out:  # no entry can be made of any: go on behind them
-        queued = await store.waiting(session, MOST, queued[-1].number)
-        entries = await _entries(session, queued, claims)
-        taken_out = await _take_out(session, queued, entries)
-    is_all = len(queued) < MOST or not taken_out
+    behind = 0
+    while True:
+        queued = await store.waiting(session, MOST, behind)
+        entries, is_all = await _entries(session, queued, claims), len(queued) < MOST
+        if await _take_out(session, queued, entries) or is_all:
+            break
+        behind = queued[-1].number  # no entry can be made of any of these
     if not entries:
         signed = await store.latest_checkpoint(session)  # its run may have ended before it was kept
         return Appended(0, signed.note if signed else None, is_all=is_all)

@@ -119,7 +119,8 @@ async def everything_about(  # noqa: PLR0917 - where to read, about whom, and wh
     """
     entries, now = await load_entries(session, ref), await session.now()
     recorded = recorded_ref(ref)
-    read = await _who_looked(session, recorded) if recorded is not None else []
+    read = await every_act(session, TrailQuery(target=Target(subject_ref=recorded))) if recorded is not None else []
+    names = await names_of_callers(session, {act.caller for act in read if act.caller is not None})
     export = {
         "@context": CONTEXT,
         "@type": "dpv:RecordsOfActivities",
@@ -129,10 +130,16 @@ async def everything_about(  # noqa: PLR0917 - where to read, about whom, and wh
         "events": [_event(each) for each in entries],
         "texts_shown": await _texts(session, entries),
         "decisions_by_day": [{**asdict(each), "day": each.day.isoformat()} for each in logged],
-        "looked_at": read,
+        "looked_at": [
+            {"at": instant(act.at), "act": act.act, "by": names[act.caller] if act.caller is not None else act.way}
+            for act in read
+        ],
         **await _beside(session, vault, recorded),
     }
-    export["processings"] = await _names_of_processings(session, export)
+    lists = ("events", "decisions_by_day", "renewal_flags", "asked")
+    named = {each.get("processing") for name_of_list in lists for each in export[name_of_list]}
+    records = await load_processings(session, sorted(named - {None}))
+    export["processings"] = {identifier: dict(record.versions[-1].name) for identifier, record in records.items()}
     return export
 
 
@@ -185,16 +192,6 @@ async def _texts(session: ReadSession, entries: Iterable[LedgerEntry]) -> dict[s
     return texts
 
 
-async def _who_looked(session: ReadSession, ref: bytes) -> list[Mapping[str, Any]]:
-    """Return the administrative acts about the person, oldest first, each with the name of the caller that did it."""
-    acts = await every_act(session, TrailQuery(target=Target(subject_ref=ref)))
-    names = await names_of_callers(session, {act.caller for act in acts if act.caller is not None})
-    return [
-        {"at": instant(act.at), "act": act.act, "by": names[act.caller] if act.caller is not None else act.way}
-        for act in acts
-    ]
-
-
 async def _beside(session: ReadSession, vault: Vault, ref: bytes | None) -> dict[str, Any]:
     """Return what is kept besides the ledger; `shared_since`: since when this is a mailbox of several people."""
     if ref is None:
@@ -225,11 +222,3 @@ def _plain(value: object) -> object:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return str(value) if isinstance(value, UUID | date) else value
-
-
-async def _names_of_processings(session: ReadSession, export: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
-    """Return the present name, in each language, of each processing that is named and that the register holds."""
-    lists = ("events", "decisions_by_day", "renewal_flags", "asked")
-    named = {each.get("processing") for name in lists for each in export[name]}
-    records = await load_processings(session, sorted(named - {None}))
-    return {identifier: dict(record.versions[-1].name) for identifier, record in records.items()}

@@ -84,7 +84,10 @@ async def state_controller(
     if draft.version(last.number, last.recorded_at) == last:
         return record
     is_gated = any(getattr(draft, fact) != getattr(last, fact) for fact in _GATED)
-    if is_gated or await _names_what_was_struck(session, known_by.id):
+    if not is_gated:  # nor may it wait unless something was invalidated in a processing that names the controller
+        struck = [each for each in (await load_processings(session)).values() if each.invalidations]
+        is_gated = any(known_by.id in version.controllers for each in struck for version in each.versions)
+    if is_gated:
         waits = await pass_gate(session, caller, approval, Gated.CONTROLLER_VERSION, known_by.id, asdict(draft))
         if waits is not None:
             return waits
@@ -138,12 +141,6 @@ async def put_controller_version(
     if _may_be_another(record, draft) and not same_legal_person:
         await _ask_anew(session, caller, record)
     return replace(record, versions=(*record.versions, version))
-
-
-async def _names_what_was_struck(session: WriteSession, identifier: str) -> bool:
-    """Return whether anything was invalidated in a processing that names this controller."""
-    struck = [each for each in (await load_processings(session)).values() if each.invalidations]
-    return any(identifier in version.controllers for each in struck for version in each.versions)
 
 
 def _may_be_another(record: ControllerRecord, draft: ControllerDraft) -> bool:
