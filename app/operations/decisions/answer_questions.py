@@ -98,10 +98,8 @@ def _counted(point: DecisionPoint, recalled: Found) -> AnsweredRequest:
     if not limits.limits(Counted.DECISIONS):
         return AnsweredRequest(recalled.caller, answers, recalled.at, None, from_memory=True)
     judged = [each for each in recalled.judged if each is not None]
-    admitted, standing = (
-        count_questions(limits, recalled.caller, [each.common.exempt for each in judged]) if judged else (None, None)
-    )
-    if admitted is not None:
-        of_judged = iter(admitted)
-        answers = [each if isinstance(each, Unanswered) or next(of_judged) else Unanswered.LIMITED for each in answers]
+    exempt_alone, standing = count_questions(limits, recalled.caller, [each.common.exempt for each in judged])
+    if exempt_alone:
+        limited = Unanswered.LIMITED
+        answers = [each if isinstance(each, Unanswered) or each.common.exempt else limited for each in answers]
     return AnsweredRequest(recalled.caller, answers, recalled.at, standing, from_memory=True)

@@ -254,31 +254,22 @@ async def _read_and_answer(
 async def _exempt_alone(
     primary: Primary, presented: Credential, questions: Sequence[Question], instant: float, others: Unanswered | None
 ) -> AnsweredRequest:
-    """Answer exempt purposes alone: without the database if `others` is None, else by a read; `others` for the rest."""
-    if others is not None:
-        with suppress(DatabaseUnavailableError):
-            answered = await _read_exempt(primary, presented, questions, instant, others)
-            if others is Unanswered.BEHIND:
-                primary.outage.end()
-            return answered
-    primary.outage.begin()
-    return _answer_without_database(primary, presented, questions, datetime.fromtimestamp(instant, UTC))
-
-
-async def _read_exempt(
-    primary: Primary, presented: Credential, questions: Sequence[Question], instant: float, others: Unanswered
-) -> AnsweredRequest:
-    """Answer exempt purposes from a database that nothing else may rest on; the other questions get `others`.
+    """Answer exempt purposes alone: without the database if `others` is None, else by a read; `others` for the rest.
 
     What a database that was set back says is remembered for an outage: hours may pass until an operator has dealt with
     it. Nothing is remembered from one that is not proven to be the primary.
     """
-    learnt = _Learnt(boot_seconds())
-    async with primary.reads.read_exempt() as session:
-        answered = await _answer(session, primary, presented, questions, instant, learnt, others=others)
-    if others is Unanswered.BEHIND:
-        learnt.remember(primary.known, primary.uses)
-    return answered
+    if others is not None:
+        with suppress(DatabaseUnavailableError):
+            learnt = _Learnt(boot_seconds())
+            async with primary.reads.read_exempt() as session:
+                answered = await _answer(session, primary, presented, questions, instant, learnt, others=others)
+            if others is Unanswered.BEHIND:
+                learnt.remember(primary.known, primary.uses)
+                primary.outage.end()
+            return answered
+    primary.outage.begin()
+    return _answer_without_database(primary, presented, questions, datetime.fromtimestamp(instant, UTC))
 
 
 def _retrieve(task: "asyncio.Task[AnsweredRequest]") -> None:
@@ -331,39 +322,23 @@ async def _answer(  # noqa: PLR0917 - where to read, who asks what, and what is 
     answers: list[Answer] = [Unanswered.NOT_ALLOWED] * len(questions)
     places = [place for place, each in enumerate(questions) if caller.may_ask_about(each.processing)]
     records = await load_processings(session, {questions[place].processing for place in places})
-    if others is not None:
-        for place in [each for each in places if not _is_exempt(records.get(questions[each].processing))]:
-            places.remove(place)
-            answers[place] = others
-    exempt = [_is_exempt(records.get(questions[place].processing)) for place in places]
-    admitted, standing = count_questions(primary.limits, caller, exempt) if places else (None, None)
-    if admitted is not None:
-        for place, is_admitted in zip(places, admitted, strict=True):
-            if not is_admitted:
-                answers[place] = Unanswered.LIMITED
-        places = [place for place, is_admitted in zip(places, admitted, strict=True) if is_admitted]
-    learnt.clock = await _judge_in_place(session, primary, questions, places, answers, records)
-    now = learnt.clock[0].timestamp()
-    for identifier in {questions[place].processing for place in places}:
-        record = records.get(identifier)
-        learnt.processings[identifier] = record.facts if record is not None else None
-    return AnsweredRequest(caller, answers, now, standing)
-
-
-async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and where each answer goes
-    session: ReadSession,
-    primary: Primary,
-    questions: Sequence[Question],
-    places: Sequence[int],
-    answers: list[Answer],
-    records: Mapping[str, ProcessingRecord],
-) -> tuple[datetime, float]:
-    """Judge the questions in these places; return the database's time, and when it was asked for (CLOCK_BOOTTIME)."""
+    exempt = {place: _is_exempt(records.get(questions[place].processing)) for place in places}
+    refusal, standing = others, None
+    if others is None:
+        exempt_alone, standing = count_questions(primary.limits, caller, list(exempt.values()))
+        refusal = Unanswered.LIMITED if exempt_alone else None
+    if refusal is not None:
+        answers = [refusal if exempt.get(place) is False else each for place, each in enumerate(answers)]
+        places = [place for place in places if exempt[place]]
     requests = [questions[place].as_request() for place in places]
     read = await read_facts(session, requests, records)
     for place, request, facts in zip(places, requests, read.of_each, strict=True):
         answers[place] = judge(request, facts, primary.by)
-    return read.now, read.asked_at
+    learnt.clock = (read.now, read.asked_at)
+    for identifier in {questions[place].processing for place in places}:
+        record = records.get(identifier)
+        learnt.processings[identifier] = record.facts if record is not None else None
+    return AnsweredRequest(caller, answers, read.now.timestamp(), standing)
 
 
 def _is_exempt(record: ProcessingRecord | None) -> bool:

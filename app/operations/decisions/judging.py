@@ -362,12 +362,10 @@ def judge(request: DecisionRequest, facts: Facts, by: DecidedBy) -> Judged:
 OVER_QUOTA: Final = "The caller asks too often: do not analyse, and ask again later."
 
 
-def count_questions(
-    limits: RateLimits, caller: Caller, exempt: Sequence[bool]
-) -> tuple[Sequence[bool] | None, QuotaStatus | None]:
+def count_questions(limits: RateLimits, caller: Caller, exempt: Sequence[bool]) -> tuple[bool, QuotaStatus | None]:
     """Count the questions of a request that are not about exempt processings.
 
-    Returns which questions may be answered (None: all of them) and how much of the quota is left (None: no limit).
+    Returns whether only those that are may be answered, and how much of the quota is left (None: no limit).
 
     Raises:
         OverQuotaError: the caller has used up its quota, and no question is about an exempt processing.
@@ -375,13 +373,13 @@ def count_questions(
     """
     counted = len(exempt) - sum(exempt)
     if not counted or not limits.limits(Counted.DECISIONS):
-        return None, None
+        return False, None
     try:
-        return None, limits.take(Counted.DECISIONS, caller.id, counted)
+        return False, limits.take(Counted.DECISIONS, caller.id, counted)
     except OverQuotaError as error:
         if counted == len(exempt):
             raise
-        return exempt, error.standing
+        return True, error.standing
 
 
 def refuse_before_reading(limits: RateLimits, replica: Replica, digest: bytes, questions: Sequence[Question]) -> None:
