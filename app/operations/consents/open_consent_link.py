@@ -176,6 +176,8 @@ def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on
     granted = decision if decision is not None and decision.kind is EventKind.GRANTED else None
     superseded = granted is not None and standing.state_of(granted) is State.SUPERSEDED
     since = granted.version if granted is not None and superseded else None
+    new = [each for each in entries if each.event.order > link.ledger_order]
+    declined = (EventKind.RENEWAL_DECLINED, record.id)
     return ShownProcessing(
         id=record.id,
         version=version.facts.number,
@@ -188,7 +190,7 @@ def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on
         would_end_at=would_end(version.facts, facts, at, policy, link.territory),
         active=active,
         asked=asked,
-        here=_answered_here(link, entries, record.id, entry),
+        here=entry in new or any((each.event.kind, each.event.processing) == declined for each in new),
         struck=struck,
         last_no=max((each.order for each in events if each.kind in _NOES and each.concerns(record.id)), default=0),
     )
@@ -207,19 +209,6 @@ def _face(link: ConsentLink, decision: ConsentEvent | None, standing: Standing, 
 def _changes(record: ProcessingRecord, since: int | None, version: VersionRecord) -> Sequence[FieldChange]:
     before = record.version(since) if since is not None else None
     return told_changes(record, before, version) if before is not None else ()
-
-
-def _answered_here(
-    link: ConsentLink, entries: Sequence[LedgerEntry], processing: str, decision: LedgerEntry | None
-) -> bool:
-    if decision is not None and decision.event.order > link.ledger_order:
-        return True
-    return any(
-        entry.event.kind is EventKind.RENEWAL_DECLINED
-        and entry.event.processing == processing
-        and entry.event.order > link.ledger_order
-        for entry in entries
-    )
 
 
 _WITHDRAWN_BY_IT: Final = frozenset({Situation.HOLDS, Situation.AWAITING})

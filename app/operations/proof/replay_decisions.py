@@ -30,6 +30,7 @@ from app.register.store import load_processings
 
 SUBJECT: Final = b"subject"
 """The locator of the subject, in a replay."""
+_GONE: Final = "events that it rested on are not in the ledger any more"
 
 
 class NotReproducibleError(Exception):
@@ -72,16 +73,23 @@ def _of_row(
     recorded: Sequence[tuple[int, datetime]],
 ) -> KnownThen | str:
     facts = row.facts
-    if basis is not None:
-        if not set(_ids(basis)) <= others.keys():
-            return "events that it rested on are not in the ledger any more"
-        return _among(basis, others, recorded, has_participants=facts.participants is not None)
-    if facts.participants:
-        return "the other parties were not kept"
-    events = [event for event in own.get(row.person, ()) if event.order <= facts.known]
-    if len(events) < facts.known:
-        return "events that it rested on are not in the ledger any more"
-    return KnownThen({SUBJECT: events}, frozenset(), None if facts.participants is None else (), recorded)
+    if basis is None:
+        if facts.participants:
+            return "the other parties were not kept"
+        events = [event for event in own.get(row.person, ()) if event.order <= facts.known]
+        if len(events) < facts.known:
+            return _GONE
+        return KnownThen({SUBJECT: events}, frozenset(), None if facts.participants is None else (), recorded)
+    if not set(_ids(basis)) <= others.keys():
+        return _GONE
+    # The subject first, then the parties with an account here.
+    locators = [SUBJECT if place == 0 else b"party %d" % place for place in range(len(basis["parties"]))]
+    parties = list(zip(locators, basis["parties"], strict=True))
+    consents = {at: () if last is None else others[UUID(last)] for at, (last, _) in parties}
+    shared = frozenset(at for at, (_, is_shared) in parties if is_shared)
+    here = [Participant(at, local=True) for at in (locators if basis["named"] else locators[1:])]
+    elsewhere = [Participant(b"elsewhere %d" % number, local=False) for number in range(basis["elsewhere"])]
+    return KnownThen(consents, shared, None if facts.participants is None else (*here, *elsewhere), recorded)
 
 
 def _opened(vault: Vault, row: LoggedDecision) -> dict[str, Any] | str | None:
@@ -99,26 +107,6 @@ def _opened(vault: Vault, row: LoggedDecision) -> dict[str, Any] | str | None:
 
 def _ids(basis: Mapping[str, Any]) -> Iterable[UUID]:
     yield from (UUID(last) for last, _ in basis["parties"] if last is not None)
-
-
-def _among(
-    basis: Mapping[str, Any],
-    others: Mapping[UUID, Sequence[ConsentEvent]],
-    recorded: Sequence[tuple[int, datetime]],
-    *,
-    has_participants: bool,
-) -> KnownThen:
-    """Return what was known of several people: the subject first, then the parties with an account here."""
-    locators = [SUBJECT if place == 0 else b"party %d" % place for place in range(len(basis["parties"]))]
-
-    def events(last: str | None) -> Sequence[ConsentEvent]:
-        return () if last is None else others.get(UUID(last), ())
-
-    consents = {at: events(own) for at, (own, _) in zip(locators, basis["parties"], strict=True)}
-    shared = frozenset(at for at, (_, is_shared) in zip(locators, basis["parties"], strict=True) if is_shared)
-    here = [Participant(at, local=True) for at in (locators if basis["named"] else locators[1:])]
-    elsewhere = [Participant(b"elsewhere %d" % number, local=False) for number in range(basis["elsewhere"])]
-    return KnownThen(consents, shared, (*here, *elsewhere) if has_participants else None, recorded)
 
 
 async def replay_report(session: ReadSession, vault: Vault, since: datetime, until: datetime) -> dict[str, Any]:

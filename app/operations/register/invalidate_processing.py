@@ -9,7 +9,7 @@ from app.audit.log_reading import RelyingCount, Resting, count_relying, first_lo
 from app.audit.segments import HOUR, hour_begun
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
-from app.core.consent import ConsentEvent, State
+from app.core.consent import State
 from app.core.errors import ConsentNotApplicableError, NotFoundError, UnknownVersionError
 from app.core.period import PeriodPolicy
 from app.core.processing import Invalidation
@@ -87,34 +87,19 @@ async def preview_invalidation(
 async def _whose_would_end(
     session: ReadSession, policy: PeriodPolicy, record: ProcessingRecord, struck: Struck, page: Sequence[Held]
 ) -> set[bytes]:
-    if not page:
-        return set()
-    events = await load_events_about(session, {held.subject_ref for held in page}, record.id)
-    now = await session.now()
-    return {
-        held.subject_ref
-        for held in page
-        if _would_end(held, events.get(held.subject_ref, ()), record, struck, now, policy)
-    }
-
-
-def _would_end(  # noqa: PLR0917 - one consent among facts read together
-    held: Held,
-    events: Sequence[ConsentEvent],
-    record: ProcessingRecord,
-    struck: Struck,
-    now: datetime,
-    policy: PeriodPolicy,
-) -> bool:
-    consent = next((each for each in events if each.id == held.id), None)
-    if consent is None:  # the person was taken out meanwhile
-        return False
-    standing = standing_now(events, record, now, policy)
-    if standing.state_of(consent) is not State.IN_FORCE:
-        return False
-    added = Invalidation(standing.at, struck.version, struck.text)
-    then = replace(record.facts, invalidations=(*record.facts.invalidations, added))
-    return replace(standing, processing=then).state_of(consent) is State.INVALIDATED
+    events = await load_events_about(session, {held.subject_ref for held in page}, record.id) if page else {}
+    now, ending = await session.now(), set[bytes]()
+    for held in page:
+        own = events.get(held.subject_ref, ())
+        consent = next((each for each in own if each.id == held.id), None)  # None: they were taken out meanwhile
+        standing = standing_now(own, record, now, policy)
+        if consent is None or standing.state_of(consent) is not State.IN_FORCE:
+            continue
+        added = Invalidation(standing.at, struck.version, struck.text)
+        then = replace(record.facts, invalidations=(*record.facts.invalidations, added))
+        if replace(standing, processing=then).state_of(consent) is State.INVALIDATED:
+            ending.add(held.subject_ref)
+    return ending
 
 
 async def invalidate_processing(
