@@ -356,7 +356,7 @@ async def load_names(session: ReadSession, ids: Collection[str]) -> dict[str, st
 def _named(record: ProcessingRecord, names: Mapping[str, str]) -> ProcessingRecord:
     first = record.versions[-1].controllers[0] if record.versions and record.versions[-1].controllers else None
     kept = {each: record.controller for version in record.versions for each in version.controllers[:1]}
-    all_names = {**kept, **{each: names[each] for each in names}}
+    all_names = {**kept, **names}
     return replace(record, controller=all_names.get(first or "", record.controller), controller_names=all_names)
 
 

@@ -125,7 +125,11 @@ async def import_rows(
         raise ImportUntilError("The older system has stopped deciding: this time lies in the future.", field="until")
     if (import_.until or source.until) != source.until:
         raise ImportUntilError(field="until")
-    hashes = [_hashes(deployment, import_.source, row) for row in rows]
+    hashed, name = deployment.pseudonyms.opaque, import_.source
+    hashes = [
+        RowHashes(hashed("import-row", f"{name}\n{row.source_id}"), hashed("import-content", f"{name}\n{row.content}"))
+        for row in rows
+    ]
     known = await known_rows(session, [each.row for each in hashes])
     verdicts: dict[int, Verdict] = {}
     first: dict[bytes, int] = {}
@@ -172,13 +176,6 @@ async def _require_approval(session: WriteSession, import_: Import, source: Impo
 
 def _is_grant(row: ImportedRow) -> bool:
     return isinstance(row.decision, Collected) and row.decision.kind is EventKind.GRANTED
-
-
-def _hashes(deployment: Deployment, source: str, row: ImportedRow) -> RowHashes:
-    opaque = deployment.pseudonyms.opaque
-    return RowHashes(
-        opaque("import-row", f"{source}\n{row.source_id}"), opaque("import-content", f"{source}\n{row.content}")
-    )
 
 
 async def _record(

@@ -98,7 +98,7 @@ async def _list(
 ) -> ConsentPage:
     """Return the next page, without `known`."""
     items: list[ConsentView] = []
-    scanned = 0
+    scanned, before = 0, query.expires_before
     decision = EventKind.REFUSED if query.state is State.REFUSED else None
     while scanned < _SCANNED_AT_MOST:
         batch = min(_BATCH, limit + 1) if query.state is None and query.expires_before is None else _BATCH
@@ -107,7 +107,8 @@ async def _list(
         for view in views:
             if len(items) == limit:
                 return ConsentPage(items, items[-1].event.id if items else after)
-            if _matches(view, query):
+            ends_in_time = before is None or (view.expires_at is not None and view.expires_at < before)
+            if ends_in_time and query.state in {None, view.state}:
                 items.append(view)
             after = view.event.id
         if len(candidates) < batch:
@@ -139,13 +140,6 @@ async def view_consents(
         for ref, named in {(ref, event.processing or "") for ref, event in shown}
     }
     return [view_of(ref, event, standings[ref, event.processing or ""]) for ref, event in shown]
-
-
-def _matches(view: ConsentView, query: ConsentQuery) -> bool:
-    if query.state is not None and view.state is not query.state:
-        return False
-    before = query.expires_before
-    return before is None or (view.expires_at is not None and view.expires_at < before)
 
 
 async def consent_history(session: WriteSession, caller: Caller, identifier: UUID) -> list[LedgerEntry] | None:

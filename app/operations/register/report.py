@@ -55,7 +55,8 @@ class Activity:
 
     def row(self, language: str) -> dict[str, str]:
         """Return its cells, by the names of `COLUMNS`; `language`: `fr` or `en`."""
-        facts, more = self.version.facts, self.version.particulars
+        facts, more, of_all = self.version.facts, self.version.particulars, self.record.facts
+        basis = "consent" if of_all.rests_on_consent else "exempt" if of_all.is_exempt else "none"
         recipients = [
             ", ".join(part for part in (recipient.name, recipient.role, recipient.country) if part)
             for recipient in sorted(facts.recipients)
@@ -77,7 +78,7 @@ class Activity:
             "provider_kind": _PROVIDER_KINDS[facts.provider_kind][language],
             "purpose": PURPOSE_WORDS[self.record.purpose][language],
             "notice": _in(self.version.notice, language),
-            "legal_basis": self._legal_basis(language),
+            "legal_basis": _BASIS[basis][language],
             "categories_of_persons": "; ".join(facts.categories_of_persons),
             "elements": "; ".join(ELEMENT_WORDS[each][language] for each in sorted(facts.elements)),
             "automated": _yes_or_no(facts.automated, language),
@@ -90,19 +91,12 @@ class Activity:
             "security": more.security_measures or "",
             "automated_decisions": facts.automated_decisions or "",
             "dpia": more.dpia_reference or "",
-            "consent_validity": period_in_words(facts.consent_validity, language)
-            if self.record.facts.rests_on_consent
-            else "",
+            "consent_validity": period_in_words(facts.consent_validity, language) if of_all.rests_on_consent else "",
             "consequences": _in(more.consequences or {}, language),
             "conditional": _yes_or_no(facts.conditional, language),
             "justification": more.justification or "",
         }
         return {name: " ".join(cells[name].split()) for name in COLUMNS}
-
-    def _legal_basis(self, language: str) -> str:
-        """Return what allows it: the article, and the basis in the GDPR as far as the register knows it."""
-        facts = self.record.facts
-        return _BASIS["consent" if facts.rests_on_consent else "exempt" if facts.is_exempt else "none"][language]
 
     def json_ld(self, language: str) -> dict[str, Any]:
         """Return it as a process, in terms of DPV 2.2."""

@@ -5,6 +5,7 @@ their addresses answer 403.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -176,15 +177,12 @@ def id_of(text: str) -> UUID:
 
 def rooms_of(caller: Caller) -> list[Room]:
     """The pages that a caller may open."""
-    return [each for each in Room if _lets_in(each, caller)]
-
-
-def _lets_in(room: Room, caller: Caller) -> bool:
-    try:
-        room.require(caller)
-    except DomainError:
-        return False
-    return True
+    rooms = []
+    for room in Room:
+        with suppress(DomainError):
+            room.require(caller)
+            rooms.append(room)
+    return rooms
 
 
 class ConsoleRoute(PageRoute):
