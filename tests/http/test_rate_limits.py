@@ -172,6 +172,17 @@ def test_refused_attempts_are_counted_before_they_are_recorded(tight):
     assert len(trail(database)) == before
 
 
+@pytest.mark.parametrize(
+    "sent", [("/v1/processings?sinse=1", {}), ("/v1/processings", b"{"), ("/v1/processings", b"[]")]
+)
+def test_what_cannot_be_read_is_counted_too(tight, sent):
+    """What is wrong with a query or a body is told to a caller that the route admits, and takes from its quota."""
+    caller = _fresh(tight, "register:write")
+    assert caller.call("POST", *sent).status_code in {400, 422}
+    assert _refused(caller.call("POST", *sent))
+    assert _fresh(tight, "audit:read").call("POST", *sent).status_code == 403
+
+
 def test_what_is_refused_stores_nothing(tight):
     """A write that is refused with 429 stores nothing."""
     caller, (*_, database) = _fresh(tight, "register:write"), tight

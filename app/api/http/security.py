@@ -30,7 +30,6 @@ from app.auth.callers import (
     RateLimits,
     Scope,
     UnauthorizedError,
-    bearer_of,
     counted_by,
     key_digest,
     without_scheme,
@@ -294,6 +293,10 @@ UNFIT: Final = problems((422, "Some fields are not as they should be."))
 """Those of a route that reads a body or parameters."""
 
 
+class UnreadError(HTTPException):
+    """What is wrong with a body that cannot be read; only a client that the route admits is told."""
+
+
 class StrictRequest(Request):
     """A request whose JSON is I-JSON."""
 
@@ -301,13 +304,13 @@ class StrictRequest(Request):
         """Read the body strictly.
 
         Raises:
-            HTTPException: 400, and why.
+            UnreadError: 400, and why.
 
         """
         try:
             return parse(await self.body())
         except BadJsonError as error:
-            raise HTTPException(400, str(error)) from None
+            raise UnreadError(400, str(error)) from None
 
 
 class StrictRoute(APIRoute):
@@ -330,22 +333,22 @@ class StrictRoute(APIRoute):
         async def handle_strictly(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
             if faults := _passed_over(strict, times):
-                await self._refuse_strangers(strict)
+                await self._admit(strict)
                 raise RequestValidationError(faults)
             try:
                 if self.body_field is not None and not says_json(strict) and await strict.body():
-                    raise HTTPException(415, "Send the body as application/json.")  # noqa: TRY301 - as below
+                    raise UnreadError(415, "Send the body as application/json.")  # noqa: TRY301 - as below
                 return await handle(strict)
-            except HTTPException:
-                await self._refuse_strangers(strict)
+            except UnreadError:
+                await self._admit(strict)
                 raise
 
         return handle_strictly
 
-    async def _refuse_strangers(self, request: Request) -> None:
-        """Tell callers only what is wrong with a request that was read before its caller was looked for."""
-        if _needs_of(self.dependant) is not None:
-            await refuse_strangers(services_of(request), bearer_of(request.headers.get("authorization", "")))
+    async def _admit(self, request: Request) -> None:
+        """Refuse whom the route refuses, and count the request: FastAPI reads a body before it looks for the caller."""
+        if (needs := _needs_of(self.dependant)) is not None:
+            await needs(request, await bearer(request))
 
 
 def _times(dependant: Dependant) -> dict[str, float]:
