@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, FilePath, HttpUrl, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError
 
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting
 from app.core.register import RegisterApproval
@@ -25,6 +25,7 @@ from app.settings.values import (
     CacheMode,
     ConsoleClient,
     DecisionLogMode,
+    Directory,
     Durability,
     Issuers,
     LeaseTime,
@@ -33,6 +34,7 @@ from app.settings.values import (
     NoticeDays,
     Period,
     PostgresUrl,
+    ProgramFile,
     ProxyNetworks,
     RateChoice,
     Rates,
@@ -161,11 +163,11 @@ class Settings(BaseModel):
     traces: TracesMode = Field(
         default=TracesMode.OFF, description="off, or otlp: sent as OTEL_EXPORTER_OTLP_ENDPOINT and others say"
     )
-    state_directory: DirectoryPath | None = Field(
+    state_directory: Directory | None = Field(
         default=None,
         description="Where what must outlive process and database is kept: journal, outage file, last checkpoint",
     )
-    journal_hook: FilePath | None = Field(
+    journal_hook: ProgramFile | None = Field(
         default=None, description="A program that gets each line of the journal on its standard input"
     )
     tsa_url: AuthorityUrl | None = Field(default=None, description="A time-stamping authority (RFC 3161) for the log")

@@ -10,7 +10,17 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from cryptography.x509 import Certificate, load_pem_x509_certificates
-from pydantic import AfterValidator, BeforeValidator, HttpUrl, InstanceOf, SecretStr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    DirectoryPath,
+    FilePath,
+    HttpUrl,
+    InstanceOf,
+    SecretStr,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
 from app.auth.callers import OFF, Quota
@@ -69,6 +79,18 @@ class ScopeClaim(StrEnum):
 
 def _refused(how: str) -> PydanticCustomError:
     return PydanticCustomError(REFUSED, "{how}", {"how": how})
+
+
+def _reached(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    """Refuse a path that cannot be looked at, such as one in a directory of another account."""
+    try:
+        return check(value)
+    except OSError as error:
+        raise _refused(f"cannot be looked at: {error.strerror}") from None
+
+
+Directory = Annotated[DirectoryPath, WrapValidator(_reached)]
+ProgramFile = Annotated[FilePath, WrapValidator(_reached)]
 
 
 def _read(parse: Callable[[str], object], how: str) -> BeforeValidator:

@@ -118,6 +118,13 @@ def test_a_dsn_that_libpq_takes_is_good(url):
     assert errors_of(database_url=url) == []
 
 
+def test_a_path_that_cannot_be_looked_at_is_told():
+    """A path that the system refuses to look at is a line that names its setting."""
+    far = "/" + "x" * 5_000
+    errors = [f"SCEAU_{name} cannot be looked at: File name too long" for name in ("STATE_DIRECTORY", "JOURNAL_HOOK")]
+    assert errors_of(state_directory=far, journal_hook=far) == errors
+
+
 def test_json_is_one_object():
     """`errors` has the same lines."""
     status, _, output = run_bare({**GOOD, "SCEAU_CACHE": "perhaps"}, "config", "check", "--json")
