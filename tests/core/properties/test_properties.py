@@ -24,6 +24,8 @@ from tests.core.properties.strategies import (
 )
 
 ENDING = (EventKind.REFUSED, EventKind.WITHDRAWN)
+LAST = 1_000
+"""The place in the ledger of what is recorded after all else."""
 
 
 def new_in_transition(kind: EventKind, after: World) -> bool:
@@ -42,7 +44,7 @@ def test_a_refusal_or_withdrawal_never_widens(world, subject, data):
 def test_what_ends_a_consent_last_never_widens(world, subject, data):
     """Outside the transition, a last refusal, withdrawal or closure without an age never widens an answer."""
     kind = data.draw(st.sampled_from([*ENDING, EventKind.CLOSED]))
-    added = data.draw(events(world.at, 50, kinds=(kind,), collections=NO_AGE))
+    added = data.draw(events(world.at, LAST, kinds=(kind,), collections=NO_AGE))
     latest = max((each.collected_at for each in world.ledger.get(subject, ())), default=added.collected_at)
     after = world.with_event(subject, replace(added, collected_at=max(latest, added.collected_at)))
     assert new_in_transition(kind, after) or after.no_wider_than(world)
