@@ -118,7 +118,8 @@ class Replica:
         for kind, ref in changes:
             if kind == ChangeKind.SUBJECT:
                 self.subjects.drop(ref)
-        self.known.forget(changes)
+            else:
+                self.known.forget([(kind, ref)])
         self.leaves.tell(changes)
 
     def _feed_lost(self) -> None:
