@@ -109,8 +109,9 @@ class Reading:
     def _check(self, path: Path, header: Sequence[str]) -> None:
         """Refuse a header unless each column is a member, mapped or ignored, and each that is mapped is there."""
         for member, column in self.columns.items():
-            if column not in header:
-                raise ImportFileError(f"{path}:1: it has no column {column!r} for {member}")
+            if column not in header or column in self.ignored:
+                how = "ignores the" if column in self.ignored else "has no"
+                raise ImportFileError(f"{path}:1: it {how} column {column!r} for {member}")
         known = {*members(), *self.columns.values(), *self.ignored}
         if known.isdisjoint(header):  # it may be a row, and name a person
             raise ImportFileError(f"{path}:1: none of its columns is named as a member is: is it a header?")

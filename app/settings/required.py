@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -179,3 +179,34 @@ def unprotected(settings: Settings) -> Iterator[Unprotected]:
             "purposes (L32-3, III)",
             f'set {PREFIX}STATE_DIRECTORY (docs/operating.md, "When the database is away")',
         )
+
+
+# Every setting that is wrong or missing, at once: a start reports the first one only.
+
+_LOOKS: Final[Mapping[str, Callable[[Settings], object]]] = {
+    "database_url": lambda settings: required(settings.database_url, "database_url"),
+    "pseudonym_key": pseudonym_keys,
+    "master_key": master_keys,
+    "bootstrap_key": bootstrap_key,
+    "durability": durability,
+    "register_approval": register_approval,
+}
+"""What a service cannot do without, and keys, whose form is checked only when they are used."""
+
+
+def settings_errors(environment: Mapping[str, str]) -> list[str]:
+    """Return a line for each setting that is wrong or missing, with how to mend it and without its value.
+
+    Args:
+        environment: names and values, such as `os.environ`.
+
+    """
+    settings, lines, wrong = Settings.read(environment)
+    for name, look in _LOOKS.items():
+        if name in wrong:
+            continue
+        try:
+            look(settings)
+        except SettingsError as error:
+            lines.append(str(error))
+    return list(dict.fromkeys(lines))

@@ -33,7 +33,7 @@ def config_check(as_json: JsonOption = False) -> None:  # noqa: FBT002
 
     It reads SCEAU_… and the files that SCEAU_…_FILE name, connects to nothing, and prints no value.
     """
-    from app.settings.all_errors import settings_errors
+    from app.settings.required import settings_errors
 
     errors = settings_errors(os.environ)
     if as_json:
@@ -144,7 +144,7 @@ def examine(context: typer.Context, as_json: JsonOption = False, data: DataOptio
 
 
 def _examined() -> Iterator[CheckResult]:
-    from app.settings.all_errors import settings_errors
+    from app.settings.required import settings_errors
 
     if errors := settings_errors(os.environ):
         yield from (wrong("settings", each, "mend it; nothing else was looked at") for each in errors)

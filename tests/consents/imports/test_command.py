@@ -208,6 +208,11 @@ def test_what_stops_an_import_is_said_in_a_line(url, tmp_path):
         (["--name=C R M"], BOOTSTRAP, "422: "),
         (["--name=crm", "--set=colour=blue"], BOOTSTRAP, "--set colour=blue: it names no member"),
         (["--name=crm", "--map=at=date"], BOOTSTRAP, "older.csv:1: it has no column 'date' for at"),
+        (
+            ["--name=crm", "--map=at=source_id", "--ignore=source_id"],
+            BOOTSTRAP,
+            "ignores the column 'source_id' for at",
+        ),
         (["--name=crm", "--set=at=1", "--set=at=2"], BOOTSTRAP, "--set names at twice"),
         (["--name=crm", "--delimiter=;;"], BOOTSTRAP, "--delimiter is one character"),
         (["--name=crm"], "", "no key: give --key-file, or set SCEAU_KEY"),
