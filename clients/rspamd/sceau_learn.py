@@ -32,7 +32,16 @@ from urllib.parse import SplitResult, urlsplit
 DEFAULT_CONFIG = "/etc/rspamd/sceau-learn.conf"
 OUTSIDER = "outsider"
 _ADDRESS = re.compile(r"""[^\s<>()",;:]+@[^\s<>()",;:]+""")
+_SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?")
+_SHORTEST_SECRET = 32
 LEARNED, DENIED, MISUSED, UNKNOWN, REFUSED = range(5)
+_KNOWN = {
+    "sceau": {
+        *("url", "key_file", "handle_secret_file", "subject_type", "local_domains", "timeout"),
+        *("processing", "elements", "party_mode"),
+    },
+    "rspamd": {"controller", "password_file", "timeout"},
+}
 
 
 class Failure(Exception):
@@ -68,27 +77,56 @@ def read_settings(path: str) -> Settings:
     try:
         with Path(path).open(encoding="utf-8") as file:
             parser.read_file(file)
+        _no_others(parser)
         sceau, rspamd = parser["sceau"], parser["rspamd"]
         return Settings(
             sceau=urlsplit(sceau["url"]),
             key=_secret(sceau["key_file"]),
-            secret=_secret(sceau["handle_secret_file"]),
+            secret=_secret(sceau["handle_secret_file"], _SHORTEST_SECRET),
             subject_type=sceau.get("subject_type", "user"),
             local_domains={_as_in_dns(each): each for each in sceau["local_domains"].lower().split()},
-            timeout=sceau.getfloat("timeout", 1.0),
+            timeout=_seconds(sceau.get("timeout", "1")),
             processing=sceau["processing"],
             elements=sceau["elements"].split(),
-            party_mode=sceau.get("party_mode", "user_only"),
+            party_mode=_party_mode(sceau.get("party_mode", "user_only")),
             controller=urlsplit(rspamd["controller"]),
             password=_secret(rspamd["password_file"]) if "password_file" in rspamd else "",
-            controller_timeout=rspamd.getfloat("timeout", 5.0),
+            controller_timeout=_seconds(rspamd.get("timeout", "5")),
         )
-    except (OSError, KeyError, ValueError, configparser.Error) as error:
-        raise Failure(MISUSED, f"settings: {type(error).__name__}: {error}") from None
+    except KeyError as error:
+        raise Failure(MISUSED, f"settings: {error} is not set") from None
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        # Only its kind: what could not be read may be a secret.
+        raise Failure(MISUSED, f"settings: a file cannot be read: {type(error).__name__}") from None
+    except ValueError as error:
+        raise Failure(MISUSED, f"settings: {error}") from None
 
 
-def _secret(path: str) -> str:
-    return Path(path).read_text(encoding="utf-8").strip()
+def _no_others(parser: configparser.ConfigParser) -> None:
+    """Refuse a misspelt name: what it should have narrowed would stay as wide as it is by default."""
+    for section in (configparser.DEFAULTSECT, *parser.sections()):
+        unknown = sorted(set(parser[section]) - _KNOWN.get(section, set()))
+        if unknown or section not in {configparser.DEFAULTSECT, *_KNOWN}:
+            raise ValueError(f"[{section}] {', '.join(unknown)}: there is no such setting")
+
+
+def _secret(path: str, least: int = 1) -> str:
+    text = Path(path).read_text(encoding="utf-8").strip()
+    if len(text) < least:
+        raise ValueError(f"a file of a secret holds fewer than {least} characters")
+    return text
+
+
+def _seconds(text: str) -> float:
+    if not _SECONDS.fullmatch(text) or float(text) == 0:
+        raise ValueError("a timeout is no number of seconds")
+    return float(text)
+
+
+def _party_mode(text: str) -> str:
+    if text not in {"user_only", "all_local_users", "all_parties"}:
+        raise ValueError("party_mode is not user_only, all_local_users or all_parties")
+    return text
 
 
 def _as_in_dns(domain: str) -> str:

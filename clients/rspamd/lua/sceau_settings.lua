@@ -8,6 +8,29 @@ local lua_maps = require "lua_maps"
 local PARTY_MODES = { user_only = true, all_local_users = true, all_parties = true }
 local SHORTEST_SECRET = 32 -- characters
 
+local function names(text)
+  local found = {}
+  for name in text:gmatch("%S+") do
+    found[name] = true
+  end
+  return found
+end
+
+-- `enabled` is Rspamd's own, of every section.
+local KNOWN = names([[
+  enabled url key key_file handle_secret handle_secret_file local_domains login_domain recipient_delimiter aliases
+  subject_type channel territory timeout symbols processings learning
+]])
+local KNOWN_OF_PROCESSING = names("party_mode elements symbols exempt")
+local KNOWN_OF_LEARNING = names("processing keys issuer audience")
+
+-- A misspelt name would be passed over, and what it should have narrowed would stay as wide as it is by default.
+local function no_others(given, known, where)
+  for name in pairs(given) do
+    assert(known[name], where .. tostring(name) .. " is no setting of this client")
+  end
+end
+
 local exports = {}
 
 local function secret(options, name)
@@ -34,6 +57,7 @@ end
 
 local function processing_of(id, about)
   assert(type(id) == "string" and type(about) == "table" and not about[1], "a processing is set twice, or is no block")
+  no_others(about, KNOWN_OF_PROCESSING, id .. ": ")
   local mode = about.party_mode or "user_only"
   assert(PARTY_MODES[mode], "party_mode of " .. id .. " is not user_only, all_local_users or all_parties")
   if about.exempt ~= true then
@@ -43,6 +67,7 @@ local function processing_of(id, about)
 end
 
 local function check_learning(learning, processings)
+  no_others(learning, KNOWN_OF_LEARNING, "learning: ")
   assert(processings[learning.processing or ""], "learning.processing is not a processing above")
   for _, name in ipairs({ "keys", "issuer", "audience" }) do
     assert(type(learning[name]) == "string" and learning[name] ~= "", "learning." .. name .. " is not set")
@@ -51,6 +76,7 @@ end
 
 -- `asked` is the list of the processings that need an answer, in a fixed order; exempt ones are never asked about.
 exports.read = function(options)
+  no_others(options, KNOWN, "")
   local settings = {
     url = assert(options.url, "url is not set"):gsub("/+$", ""),
     key = secret(options, "key"),

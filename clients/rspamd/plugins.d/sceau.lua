@@ -45,34 +45,35 @@ end
 rspamd_plugins[N] = { may = may, learn_condition = learn_condition }
 
 -- The gates come before anything is checked, so every form in which settings can hold a symbol counts: one name, a
--- list, or several blocks (and sections) of one id, which Rspamd makes an array of. None of these may be left open.
+-- list, or several blocks (and sections) of one id, which Rspamd makes an array of. None of these may be left open, nor
+-- what stands under a name that nobody knows: it may be a misspelt `symbols`, or below a misspelt `processings`.
 local gated = {}
-
-local function gate(processing, names)
-  for _, name in pairs(type(names) == "table" and names or { names }) do
-    if type(name) == "table" then
-      gate(processing, name)
-    else
-      gated[tostring(name)] = gated[tostring(name)] or {}
-      table.insert(gated[tostring(name)], processing)
-    end
-  end
-end
+local NO_SYMBOLS = { party_mode = true, elements = true, exempt = true }
+local NO_PROCESSINGS = { local_domains = true, aliases = true, learning = true }
 
 -- A symbol of several processings needs the permit of each; those that article L32-3 III exempts need none.
-local function find_symbols(processing, about)
-  if about.symbols ~= nil and about.exempt ~= true then
-    gate(processing, about.symbols)
-  end
-  for key, each in pairs(about) do
-    if type(each) == "table" and key ~= "symbols" then
-      find_symbols(type(key) == "string" and key or processing, each)
+-- `said` stands under the name `member`, in the block of `processing`.
+local function find_symbols(processing, member, said)
+  if type(said) ~= "table" then
+    if not NO_SYMBOLS[member] then
+      gated[tostring(said)] = gated[tostring(said)] or {}
+      table.insert(gated[tostring(said)], processing)
+    end
+  elseif said.exempt ~= true then
+    for key, each in pairs(said) do
+      if type(key) ~= "string" then
+        find_symbols(processing, member, each)
+      else
+        find_symbols(key == "symbols" and processing or key, key, each)
+      end
     end
   end
 end
 
-if type(options.processings) == "table" then
-  find_symbols("", options.processings)
+for member, said in pairs(options) do
+  if type(said) == "table" and not NO_PROCESSINGS[member] then
+    find_symbols("", member, said)
+  end
 end
 for symbol, processings in pairs(gated) do
   rspamd_config:add_condition(symbol, function(task)

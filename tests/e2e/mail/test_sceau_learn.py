@@ -48,6 +48,7 @@ class Learning:
         assert done.stdout == b""
         assert b"@" not in done.stderr
         assert b"sceau_" not in done.stderr
+        assert b"zq-secret" not in done.stderr
         return done.returncode, self.rspamd.learned() - before
 
 
@@ -133,10 +134,17 @@ def test_a_permit_that_nobody_signed_is_not_learned(learning):
 
 
 def test_wrong_use_is_told_from_the_rest(learning):
-    """No user, no message, settings that cannot be: status 2."""
+    """No user, no message, settings that cannot be or that nobody knows: status 2, and no line of theirs is shown."""
     assert learning.run(Letter([WHO]).raw, None) == (MISUSED, 0)
     assert learning.run(b"") == (MISUSED, 0)
-    for changes in ({"timeout = 1\n": "timeout = soon\n"}, {"sceau.key": "nowhere"}, {"elements =": "none ="}):
+    wrong: list[dict[str, str]] = [
+        *({"timeout = 1\n": f"timeout = {text}\n"} for text in ("soon", "0", "nan", "-1")),
+        *({"sceau.key": "nowhere"}, {"= /etc/rspamd/sceau.secret": "= /dev/null"}),
+        *({"elements =": "# elements ="}, {"party_mode =": "party-mode ="}, {"= user_only": "= all_users"}),
+        *({"[rspamd]": "[DEFAULT]\nuser = all\n[rspamd]"}, {"[rspamd]": "[more]\n[rspamd]"}),
+        {"timeout = 1\n": "timeout = 1\nzq-secret\n"},
+    ]
+    for changes in wrong:
         learning.configure(changes)
         assert learning.run(Letter([WHO]).raw) == (MISUSED, 0)
     learning.configure({})
