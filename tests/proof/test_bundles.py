@@ -15,7 +15,7 @@ import pytest
 
 from app.operations.proof import bundle
 from tests.faults.service import eventually
-from tests.proof.logs import INCOMPLETE, WRONG, Log, copied, ended, file_of, lines_of, replaced
+from tests.proof.logs import INCOMPLETE, UNREADABLE, WRONG, Log, copied, ended, file_of, lines_of, replaced, rewritten
 from tests.support.api import question, running, subject
 from tests.support.databases import new_database
 
@@ -121,6 +121,26 @@ def test_a_file_that_has_another_name_for_other_tools_is_named(log):
                 named.extra = b"\x75\x70" + len(field).to_bytes(2, "little") + field
             new.writestr(named, old.read(each))
     assert ended(log.verify(forged), WRONG, "no file of a bundle has such a name")
+
+
+@pytest.mark.parametrize("name", ["data/log.json", "data/entries.ndjson", "later.json"])
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [('"{}": 0', "an object in it has two members of one name"), ('"more": NaN', "it is no JSON: NaN")],
+)
+def test_a_file_that_other_readers_of_json_read_otherwise_is_refused(log, name, first, said):
+    """A member before one of the same name, which some readers take for it, or a number that JSON does not have."""
+    bundle = log.bundle()
+    member = file_of(bundle, name).decode().split('"')[1]
+
+    def doubled(content):
+        return content.replace(b"{", f"{{{first.format(member)}, ".encode(), 1)
+
+    forged = rewritten(bundle, log.place / "forged.zip", {name: doubled}, manifest=True)
+    status, output = log.verify(forged)
+    assert status in {WRONG, UNREADABLE}  # wrong, where its list was compared before
+    assert f"({said})" in output
+    assert log.verify(rewritten(bundle, forged, {}, manifest=True))[0] == INCOMPLETE
 
 
 def test_what_is_entered_while_a_bundle_is_made_is_not_taken_for_unknown(log, monkeypatch):

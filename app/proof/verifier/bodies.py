@@ -9,11 +9,42 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 _SHOWN = 100
 _ENDING = {"refused", "withdrawn", "closed", "erased"}
 """The kinds of event that end a consent. A later `granted` renews the consent, or is the other half of a joint one."""
+
+
+class UnreadableError(ValueError):
+    """A file is not what it should be, and cannot be checked at all."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise UnreadableError("an object in it has two members of one name")
+    return members
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise UnreadableError(f"it is no JSON: {constant}")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_no_number)
+
+
+def read_json(text: str | bytes) -> Any:  # noqa: ANN401  # what a file may hold, like json.loads
+    """Read JSON that every other reader understands in the same way: I-JSON (RFC 7493, 2.3), as RFC 8785 takes it.
+
+    Of two members of one name some readers take the first, others the last.
+
+    Raises:
+        UnreadableError: an object has two members of one name, or a number is `NaN` or infinite.
+        ValueError: it is no JSON in UTF-8.
+
+    """
+    return _DECODER.decode(text if isinstance(text, str) else text.decode())
 
 
 @dataclass
@@ -152,23 +183,23 @@ class Bodies:
             self.report.wrong.append(f"{name}: what the database has is not what was recorded")
             return
         self.good += 1
-        if entry["kind"] == "presented_text" and _is_not_its_hash(json.loads(body)):
+        if entry["kind"] == "presented_text" and _is_not_its_hash(read_json(body)):
             self.report.wrong.append(f"{name}: the text is not that of its hash")
         if entry["kind"] == "retention_run":
-            if (run := run_of(row["position"], entry["at"], json.loads(body)["body"])) is None:
+            if (run := run_of(row["position"], entry["at"], read_json(body)["body"])) is None:
                 self.report.wrong.append(f"{name}: what it states is no run of retention")
             else:
                 self.runs.append(run)
         if entry["kind"] in {"administrative_act", "standing"}:
-            self._note_ending(json.loads(body))
+            self._note_ending(read_json(body))
         if entry["kind"] == "decision_hour":
-            self.hours.append((name, json.loads(body)["body"]))
+            self.hours.append((name, read_json(body)["body"]))
         if self.report.consents and entry["kind"] == "consent_event":
-            self._follow(name, row.get("people", {}).get("subject_ref", ""), json.loads(body))
+            self._follow(name, row.get("people", {}).get("subject_ref", ""), read_json(body))
         if self.acts and entry["kind"] == "consent_event":
-            self._compare_promises(name, entry["id"], json.loads(body))
+            self._compare_promises(name, entry["id"], read_json(body))
         if entry["kind"] == "invalidation":
-            self._strike(name, json.loads(body))
+            self._strike(name, read_json(body))
 
     def _note_ending(self, facts: dict[str, Any]) -> None:
         stated = facts.get("body", facts)

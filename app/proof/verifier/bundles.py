@@ -6,7 +6,6 @@ A bundle is a BagIt bag (RFC 8493) in a ZIP. `data/log.json` names the log and t
 with proofs under one later head.
 """
 
-import json
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,12 +17,21 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
-from app.proof.verifier.bodies import MERGE_DELAY, Bodies, Claims, Findings, Run, commits, run_of
+from app.proof.verifier.bodies import (
+    MERGE_DELAY,
+    Bodies,
+    Claims,
+    Findings,
+    Run,
+    UnreadableError,
+    commits,
+    read_json,
+    run_of,
+)
 from app.proof.verifier.decisions import check_decisions
 from app.proof.verifier.files import (
     LATER,
     MOST_LATER,
-    UnreadableError,
     check_files,
     check_layout,
     check_list,
@@ -106,7 +114,7 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
             with path.open("rb") as file:
                 check_layout(bag, file, report)
             files = second.submit(check_files, bag, listed)
-            about = json.loads(member(bag, "data/log.json"))
+            about = read_json(member(bag, "data/log.json"))
             _check_format(about)
             _tell_what_is_left_out(about, report)
             keys = _keys(about, trusted, report)
@@ -129,10 +137,10 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
         later.compare_list(manifest, report)
         with suppress(Exception):
             _add(files, report)
+        why = str(error) if isinstance(error, UnreadableError) else type(error).__name__
         if not report.wrong:
-            why = error if isinstance(error, UnreadableError) else None
-            raise why or UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
-        report.wrong.append(f"the rest of it cannot be read ({type(error).__name__})")
+            raise UnreadableError(f"it cannot be read as a bundle ({why})") from error
+        report.wrong.append(f"the rest of it cannot be read ({why})")
         return report
     checked, missing = anchors.summary(head.size if head is not None else 0)
     report.checked += checked
@@ -170,7 +178,7 @@ def _check_format(about: dict[str, Any]) -> None:
 def _entry(content: bytes) -> dict[str, Any] | None:
     """The members of an entry; None if the content is not a well-formed entry."""
     try:
-        members = json.loads(content)
+        members = read_json(content)
     except ValueError:
         return None
     is_entry = isinstance(members, dict) and members.keys() - {"late"} == _MEMBERS and members["v"] == 1
@@ -190,7 +198,7 @@ def bodies_in(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]
 def rotations_in(path: Path) -> list[str]:
     """The notes, unchecked, by which one key of a bundle's log replaced another."""
     with zipfile.ZipFile(path) as bag:
-        return [str(each) for each in json.loads(member(bag, "data/log.json"))["rotations"]]
+        return [str(each) for each in read_json(member(bag, "data/log.json"))["rotations"]]
 
 
 def heads_in(path: Path) -> list[str]:
@@ -198,7 +206,7 @@ def heads_in(path: Path) -> list[str]:
     with zipfile.ZipFile(path) as bag:
         notes = [member(bag, "data/checkpoint").decode("utf-8", "replace")]
         if LATER in bag.namelist():
-            notes.append(str(json.loads(member(bag, LATER, MOST_LATER))["checkpoint"]))
+            notes.append(str(read_json(member(bag, LATER, MOST_LATER))["checkpoint"]))
     return notes
 
 
@@ -259,7 +267,7 @@ def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | Non
     later = _Later()
     if LATER not in bag.namelist() or head is None:
         return later
-    content = json.loads(member(bag, LATER, MOST_LATER))
+    content = read_json(member(bag, LATER, MOST_LATER))
     try:
         after = opened(content["checkpoint"], keys)
     except NoteError as error:
@@ -271,20 +279,20 @@ def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | Non
         return later
     later.head = after
     for row in content["entries"]:
-        entry, body = json.loads(row["entry"]), row["body"].encode()
+        entry, body = read_json(row["entry"]), row["body"].encode()
         proved = LogProof.parse(row["proof"])
         committed = commits(entry["commitment"], row["salt"], body)
         if not committed or proved.index < head.size or not proved.leads_to(leaf_hash(row["entry"].encode()), after):
             report.wrong.append(f"an entry behind the bundle's end ({entry['kind']}) is not what the log holds")
         elif entry["kind"] == "retention_run":
-            run = run_of(proved.index, entry["at"], json.loads(body)["body"])
+            run = run_of(proved.index, entry["at"], read_json(body)["body"])
             later.runs += [run] if run is not None else []
         elif entry["kind"] == "administrative_act":
-            later.endings.append(json.loads(body))
+            later.endings.append(read_json(body))
         elif entry["kind"] == "bundle":
             if later.statement is not None:
                 report.wrong.append("the log states this bundle twice")
-            later.statement = json.loads(body)["body"]
+            later.statement = read_json(body)["body"]
     return later
 
 
@@ -292,7 +300,7 @@ def _tell_of_replay(bag: zipfile.ZipFile, report: Findings) -> None:
     """Report the operator's own replay of decisions as its word: a replay needs the operator's database."""
     if "data/replay.json" not in bag.namelist():
         return
-    run = json.loads(member(bag, "data/replay.json"))
+    run = read_json(member(bag, "data/replay.json"))
     counts = ", ".join(f"{int(run[name])} {name}" for name in ("decisions", "reproduced", "different", "altered"))
     report.missing.append(f"the replay of {run['since']} to {run['until']}, which is the operator's word: {counts}")
     if run["different"] or run["altered"]:

@@ -5,7 +5,6 @@ A bundle is a BagIt bag (RFC 8493) in a ZIP: its list names every file of the pa
 
 import hashlib
 import io
-import json
 import re
 import struct
 import zipfile
@@ -13,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, cast
 
-from app.proof.verifier.bodies import Findings
+from app.proof.verifier.bodies import Findings, UnreadableError, read_json
 
 LATER = "later.json"
 """The file beside the payload with entries from after the bundle's end, such as the log's statement of the bundle."""
@@ -39,10 +38,6 @@ _MOST = 1 << 24
 MOST_LATER = 1 << 26
 """The most octets of `later.json`, which lists the places that runs of retention emptied."""
 _LONGEST_NAME = 255
-
-
-class UnreadableError(Exception):
-    """A file is not what it should be, and cannot be checked at all."""
 
 
 def member(bag: zipfile.ZipFile, name: str, most: int = _MOST) -> bytes:
@@ -71,7 +66,7 @@ def objects(lines: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
     while line := buffered.readline(_MOST + 1):
         if len(line) > _MOST:
             raise UnreadableError("a line of the bundle is longer than any such line is")
-        value = json.loads(line)
+        value = read_json(line)
         if not isinstance(value, dict):
             raise UnreadableError("a line of the bundle is no object")
         yield line, value

@@ -5,7 +5,6 @@ something could not be checked.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +15,8 @@ from typing import TextIO
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from app.proof.verifier.anchors import Trust, cosignatures_of
-from app.proof.verifier.bodies import Findings
+from app.proof.verifier.bodies import Findings, UnreadableError, read_json
 from app.proof.verifier.bundles import Beside, bodies_in, check_bundle, heads_in, rotations_in
-from app.proof.verifier.files import UnreadableError
 from app.proof.verifier.french import in_french
 from app.proof.verifier.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, followed, opened
 from app.proof.verifier.receipts import RECEIPTS, SignedReceipt, body_in
@@ -134,7 +132,7 @@ def _bodies_that_were_there(lost: Mapping[Path, Mapping[str, str]], files: Seque
                 continue
             with suppress(Exception):  # a forger chooses what stands in a file; its own check reports it
                 for commitment, body in _bodies_of(file, names):
-                    facts = json.loads(body)
+                    facts = read_json(body)
                     shown = ", ".join(str(facts[each]) for each in _MEMBERS_TOLD if facts.get(each))
                     yield f"{names[commitment]}: {file} has the body that {bundle} lacks: {shown}"
 
