@@ -131,6 +131,8 @@ async def _put_all(file: Path, session: "WriteSession") -> "ExportEnd":
             for number, line in enumerate(iter(lambda: _line(lines), "")):
                 parsed = msgspec.json.decode(line, type=ExportLine)
                 if parsed.end is not None:
+                    if lines.read(1):
+                        raise RestoreRefusedError(f"{file}: it goes on after its end")
                     await work.finish()
                     return ExportEnd(parsed.end, number, digest.hexdigest())
                 digest.update(line.encode())

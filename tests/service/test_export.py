@@ -164,6 +164,7 @@ def _spoiled(file, place, change):
     ("change", "message"),
     [
         (lambda lines: lines[:-1], "its end is missing"),
+        (lambda lines: [*lines, lines[1]], "it goes on after its end"),
         (lambda lines: [*lines[:-3], *lines[-2:]], "the export is not what its log's key signed"),
         (
             lambda lines: [line.replace('"granted"', '"refused"', 1) for line in lines],
