@@ -97,10 +97,7 @@ def read_key_set(body: bytes, allowed: Collection[str]) -> KeySet:
         IssuerUnavailableError: it is not a JWK Set.
 
     """
-    try:
-        listed = json.loads(body)["keys"]
-    except (ValueError, RecursionError, TypeError, KeyError):
-        raise IssuerUnavailableError("keys") from None
+    listed = _object_of(body, "keys").get("keys")
     if not isinstance(listed, list):
         raise IssuerUnavailableError("keys")
     read = (each for each in listed[:_MOST_KEYS] if isinstance(each, dict))
@@ -261,11 +258,11 @@ async def _bounded(answer: httpx2.Response) -> bytes:
     return bytes(body)
 
 
-def _object_of(body: bytes) -> Mapping[str, Any]:
+def _object_of(body: bytes, what: str = "discovery") -> Mapping[str, Any]:
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
-        raise IssuerUnavailableError("discovery") from None
+        raise IssuerUnavailableError(what) from None
     if not isinstance(parsed, dict):
-        raise IssuerUnavailableError("discovery")
+        raise IssuerUnavailableError(what)
     return parsed

@@ -204,9 +204,10 @@ async def append_entries(
     elif not await session.take_turn("proof append"):
         return Appended(0, None, is_all=True)
     keys = await log_keys(session, deployment, plan.origin)
-    if plan.settings is not None:
-        await _state_settings(session, plan.settings)
-    await _state_what_stands(session)
+    if plan.settings is not None and await store.latest_statement(session, "settings") != plan.settings:
+        await state(session, "settings", plan.settings)
+    for standing in await store.changed_since_stated(session, MOST):  # whoever changed it, and however
+        await state(session, "standing", standing)
     await state_keys(session, keys)
     size = await store.size_of_log(session)
     await _check_heads(session, keys, plan.heads, size)
@@ -230,18 +231,6 @@ async def append_entries(
     note = signed_checkpoint(head, [keys.signer])
     await store.add_checkpoint(session, StoredCheckpoint(head.size, signed_at, note), claims.latest or signed_at)
     return Appended(len(entries), note, is_all=is_all)
-
-
-async def _state_settings(session: WriteSession, settings: Mapping[str, Any]) -> None:
-    """State the settings that decide, if they are not those that were stated last."""
-    if await store.latest_statement(session, "settings") != settings:
-        await state(session, "settings", settings)
-
-
-async def _state_what_stands(session: WriteSession) -> None:
-    """State each row that decisions rest on and that differs from its last statement, whoever changed it and how."""
-    for standing in await store.changed_since_stated(session, MOST):
-        await state(session, "standing", standing)
 
 
 async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, size: int) -> None:

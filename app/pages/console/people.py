@@ -98,12 +98,7 @@ async def show_search(desk: PeopleDesk) -> Response:
 async def _search(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     Room.PEOPLE.require(desk.caller)
     form = await form_of(_find, desk, about, failed, {"type": "user"})
-    return desk.page(
-        "console/people.html",
-        Room.PEOPLE,
-        {"title": desk.t["people"], "form": form},
-        failed,
-    )
+    return desk.page("console/people.html", Room.PEOPLE, {"title": desk.t["people"], "form": form}, failed)
 
 
 @router.get(_PERSON)

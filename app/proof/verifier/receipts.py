@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,26 +188,21 @@ def body_in(text: str) -> tuple[str, bytes] | None:
 
 
 def _record(claims: dict[str, Any]) -> dict[str, Any]:
-    try:
+    with suppress(KeyError, ValueError, TypeError):
         receipt = claims["receipt"]
-        if receipt["@type"] != "dpv:ConsentReceipt":
-            raise UnreadableError("it is no consent receipt")
         (record,) = receipt["dpv:hasRecordOfActivity"]
-    except (KeyError, ValueError, TypeError) as error:
-        raise UnreadableError("it is no consent receipt") from error
-    if not isinstance(record, dict):
-        raise UnreadableError("it is no consent receipt")
-    return record
+        if receipt["@type"] == "dpv:ConsentReceipt" and isinstance(record, dict):
+            return record
+    raise UnreadableError("it is no consent receipt")
 
 
 def _json(part: str) -> dict[str, Any]:
-    try:
-        value = read_json(_octets(part))
-    except ValueError as error:
-        raise UnreadableError("a part of it is no JSON") from error
-    if not isinstance(value, dict):
-        raise UnreadableError("a part of it is no object")
-    return value
+    octets = _octets(part)
+    with suppress(ValueError):
+        value = read_json(octets)
+        if isinstance(value, dict):
+            return value
+    raise UnreadableError("a part of it is no object of JSON")
 
 
 def _octets(part: str) -> bytes:
