@@ -1,6 +1,8 @@
 -- The options, read when the module is loaded: what is missing or wrong keeps it from loading, in one line of the log.
 
 local array = require "prosody.util.array";
+local config = require "prosody.core.configmanager";
+local set = require "prosody.util.set";
 
 local ELEMENTS = array { "content", "subject_line", "correspondent_identity", "attachments" };
 local IS_ELEMENT = { content = true, subject_line = true, correspondent_identity = true, attachments = true };
@@ -8,6 +10,22 @@ local MOST_ITEMS = 1000; -- questions that Sceau takes in one request
 
 local function refuse(text)
 	error(text, 0);
+end
+
+local KNOWN = set.new {
+	"sceau_url", "sceau_key_file", "sceau_processings", "sceau_timeout", "sceau_territory", "sceau_subject_type",
+	"sceau_arrivals", "sceau_participants", "sceau_max_members", "sceau_max_in_flight",
+};
+
+-- Prosody gives a default for an option that is misspelt.
+local function refuse_others()
+	for _, section in ipairs { "*", module.host } do
+		for name in pairs(config.getconfig()[section] or {}) do
+			if name:match("^sceau_") and not KNOWN:contains(name) then
+				refuse(name.." is no option of this module");
+			end
+		end
+	end
 end
 
 local function read_key(path)
@@ -39,6 +57,7 @@ local function read_gates(processings)
 end
 
 local function read()
+	refuse_others();
 	local url = module:get_option_string("sceau_url");
 	if not (url and url:match("^https?://[^/?#@]+[^?#@]*$")) then
 		refuse("sceau_url must be Sceau's address, like \"https://sceau.example.fr\"");

@@ -201,15 +201,22 @@ def test_what_is_no_message_is_not_asked_about(prosody):
     assert len(prosody.wire.since(mark)) == 1
 
 
-def test_a_wrong_option_keeps_the_module_from_loading_and_messages_arrive(prosody, sceau):
-    """A key that cannot be read is named in the log, and the server works without the module."""
-    with scratch() as folder, xmpp_server(folder, sceau.address, {}) as server:
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "sceau_key_file must be the path of a file"),
+        ({"sceau_timeout =": "sceau_time_out ="}, "sceau_time_out is no option of this module"),
+    ],
+)
+def test_a_wrong_option_keeps_the_module_from_loading_and_messages_arrive(prosody, sceau, changes, said):
+    """A key that cannot be read, or a misspelt option, is named in the log; the server works without the module."""
+    with scratch() as folder, xmpp_server(folder, sceau.address, changes) as server:
         alice, carol = server.log_in("alice"), server.log_in("carol")
         assert carol.receives(alice.send(carol.full, "words")).findtext(f"{CLIENT}body") == "words"
         log = server.log.read_text()
         alice.close()
         carol.close()
-    assert "Error initializing module 'sceau' on 'chat.example': sceau_key_file must be the path of a file" in log
+    assert f"Error initializing module 'sceau' on 'chat.example': {said}" in log
 
 
 @pytest.mark.parametrize(("trusted", "outcome"), [(True, "permitted"), (False, "unusable")], ids=["trusted", "unknown"])
