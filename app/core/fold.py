@@ -208,8 +208,9 @@ def accounts(events: Iterable[ConsentEvent], processing: str, at: datetime) -> t
             if event.kind is EventKind.CLOSED:
                 closed.append(PersonAccount(relevant, Ages(tuple(stated))))
                 relevant = []
-                stated = stated if event.processing else []  # the closure of one processing forgets no age
-                continue
+                if event.processing is None:  # the closure of one processing forgets no age
+                    stated = []
+                    continue
         if event.collection.age_band is not None:
             stated.append(event)
     return (*closed, PersonAccount(relevant, Ages(stated)))

@@ -72,6 +72,17 @@ def test_the_halves_of_a_closed_account_are_those_that_were_known_then():
     assert halves_of(accounts([CHILD, half, closed, again], ADS, AT)) == {2}
 
 
+@pytest.mark.parametrize(("about", "age"), [(ADS, AgeBand.UNDER_15), ("other", AgeBand.UNDER_15), (None, None)])
+def test_an_age_said_before_or_with_the_closure_of_one_processing_counts_for_a_later_grant(about, age):
+    """Only the closure of the account forgets an age, and one that was stated with it."""
+    closed = event(CLOSED, "2026-04-01", 3, processing=about, version=None)
+    with_age = event(CLOSED, "2026-04-01", 3, processing=about, version=None, age_band=AgeBand.UNDER_15)
+    for said in ([CHILD, closed], [with_age]):
+        grant = fold([*said, granted("2026-05-01", 4)], ONE, AT, POLICY).grant
+        assert grant is not None
+        assert grant.age is age
+
+
 def test_every_event_of_a_closed_account_is_found_in_it():
     """The second grant of a closed account belongs to it; where no grant counts, none lasts beyond that instant."""
     closed = event(CLOSED, "2026-04-01", 3, processing=None)

@@ -123,7 +123,7 @@ BETWEEN: list[dict[str, Any]] = [
     *[{"kind": EventKind.CLOSED, "processing": None}] * 3,
     {"kind": EventKind.REFUSED},
     {"kind": EventKind.WITHDRAWN, "processing": None},
-    {"kind": EventKind.CLOSED},
+    *[{"kind": EventKind.CLOSED, "collection": Collection(age_band=age)} for age in (None, YOUNG)],
     {"kind": EventKind.RENEWAL_DECLINED},
     *[{"collection": Collection(given_by=actor)} for actor in (CHILD, PARENT)],
     {"kind": EventKind.EXPIRED},

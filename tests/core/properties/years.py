@@ -62,7 +62,6 @@ def lapse(collected_at, months, days, counting, territory="FR"):
 
 
 @cache
-@cache
 def longer(before, after):
     """Whether one retention ends later than another on some day of four years; none stated never ends."""
     if before is None or after is None:
