@@ -35,7 +35,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_no_num
 
 
 def read_json(text: str | bytes) -> Any:  # noqa: ANN401  # what a file may hold, like json.loads
-    """Read JSON that every other reader understands in the same way: I-JSON (RFC 7493, 2.3), as RFC 8785 takes it.
+    """Read JSON, and refuse what another reader would take otherwise (RFC 7493, 2.3).
 
     Of two members of one name some readers take the first, others the last.
 

@@ -137,9 +137,10 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
         later.compare_list(manifest, report)
         with suppress(Exception):
             _add(files, report)
-        why = str(error) if isinstance(error, UnreadableError) else type(error).__name__
+        is_told = isinstance(error, UnreadableError)
+        why = str(error) if is_told else type(error).__name__
         if not report.wrong:
-            raise UnreadableError(f"it cannot be read as a bundle ({why})") from error
+            raise UnreadableError(why if is_told else f"it cannot be read as a bundle ({why})") from error
         report.wrong.append(f"the rest of it cannot be read ({why})")
         return report
     checked, missing = anchors.summary(head.size if head is not None else 0)
