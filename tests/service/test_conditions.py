@@ -1,21 +1,24 @@
 """What the metrics tell of waits, writes, pools, the database, and what was started again."""
 
 import asyncio
+import re
 import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import cast
+from uuid import UUID
 
 import pytest
 
 from app.api.health import clock_note
 from app.api.http.services import Services
-from app.db.database import DatabaseUnavailableError
+from app.db.database import Database, DatabaseUnavailableError
 from app.telemetry.metrics import LoopLag
 from app.telemetry.room import note_restart, restarts
 from tests.faults.service import ROOT, eventually
 from tests.service.test_metrics import figure
 from tests.support.api import running
+from tests.support.document import document
 
 
 def services_of(api):
@@ -63,6 +66,20 @@ def test_a_write_that_is_not_recorded_is_told(api, monkeypatch):
     text = api.call("GET", "/metrics").text
     assert 'outcome="unavailable"' in text
     assert 'outcome="recorded"' not in text
+
+
+def test_without_its_database_each_operation_answers_as_documented(api, monkeypatch):
+    """While the database is away, each operation answers with a status that the document has for it: mostly 503."""
+    for way in ("read", "write"):
+        monkeypatch.setattr(Database, way, _refused)
+    unavailable = 0
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            address = re.sub(r"{[^}]+}", str(UUID(int=1)), path)
+            answer = api.call(method.upper(), address, None if method in {"get", "delete"} else {})
+            assert str(answer.status_code) in operation["responses"], (method, path, answer.status_code)
+            unavailable += answer.status_code == 503
+    assert unavailable > 50
 
 
 def test_the_database_and_the_build_are_told(api):
