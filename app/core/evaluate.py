@@ -64,7 +64,7 @@ def evaluate(  # noqa: PLR0917 - the question and each of the facts
         return _not_governed(request, processing, version, at, law.name)
     if processing is None or version is None:
         return _refuse(Reason.UNKNOWN_PROCESSING, Article.I_OR_II, law.name, "2")
-    seen = {ref: _seen(events, at) for ref, events in consents.items()}
+    seen = {ref: [each for each in events if each.collected_at <= at] for ref, events in consents.items()}
     case = Case(request, processing, version, seen, at, policy, law.name, shared)
     decision = first_match(case)
     if not decision.permitted:
@@ -72,10 +72,6 @@ def evaluate(  # noqa: PLR0917 - the question and each of the facts
     exempt = decision.reason is Reason.EXEMPT
     until = _suspended_from(processing, at) if exempt else _until(decision, case)
     return decision if until == decision.valid_until else replace(decision, valid_until=until)
-
-
-def _seen(events: Sequence[ConsentEvent], at: datetime) -> list[ConsentEvent]:
-    return [event for event in events if event.collected_at <= at]
 
 
 def explain(  # noqa: PLR0917 - as `evaluate`

@@ -32,6 +32,7 @@ from urllib.parse import SplitResult, urlsplit
 DEFAULT_CONFIG = "/etc/rspamd/sceau-learn.conf"
 OUTSIDER = "outsider"
 _ADDRESS = re.compile(r"""[^\s<>()",;:]+@[^\s<>()",;:]+""")
+_NAME = re.compile(r"[a-z_-]{1,24}")
 _SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?")
 _SHORTEST_SECRET = 32
 LEARNED, DENIED, MISUSED, UNKNOWN, REFUSED = range(5)
@@ -107,7 +108,9 @@ def _no_others(parser: configparser.ConfigParser) -> None:
     for section in (configparser.DEFAULTSECT, *parser.sections()):
         unknown = sorted(set(parser[section]) - _KNOWN.get(section, set()))
         if unknown or section not in {configparser.DEFAULTSECT, *_KNOWN}:
-            raise ValueError(f"[{section}] {', '.join(unknown)}: there is no such setting")
+            # A secret that was pasted as a line of its own is read as a name: only what looks like one is shown.
+            shown = [each if _NAME.fullmatch(each) else "…" for each in (section.lower(), *unknown)]
+            raise ValueError(f"there is no such setting: {', '.join(shown)}")
 
 
 def _secret(path: str, least: int = 1) -> str:

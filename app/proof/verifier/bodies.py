@@ -34,7 +34,7 @@ def _no_number(constant: str) -> NoReturn:
 _DECODER = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_no_number)
 
 
-def read_json(text: str | bytes) -> Any:  # noqa: ANN401  # what a file may hold, like json.loads
+def parsed(text: str | bytes) -> Any:  # noqa: ANN401  # what a file may hold, like json.loads
     """Read JSON, and refuse what another reader would take otherwise (RFC 7493, 2.3).
 
     Of two members of one name some readers take the first, others the last.
@@ -183,23 +183,23 @@ class Bodies:
             self.report.wrong.append(f"{name}: what the database has is not what was recorded")
             return
         self.good += 1
-        if entry["kind"] == "presented_text" and _is_not_its_hash(read_json(body)):
+        if entry["kind"] == "presented_text" and _is_not_its_hash(parsed(body)):
             self.report.wrong.append(f"{name}: the text is not that of its hash")
         if entry["kind"] == "retention_run":
-            if (run := run_of(row["position"], entry["at"], read_json(body)["body"])) is None:
+            if (run := run_of(row["position"], entry["at"], parsed(body)["body"])) is None:
                 self.report.wrong.append(f"{name}: what it states is no run of retention")
             else:
                 self.runs.append(run)
         if entry["kind"] in {"administrative_act", "standing"}:
-            self._note_ending(read_json(body))
+            self._note_ending(parsed(body))
         if entry["kind"] == "decision_hour":
-            self.hours.append((name, read_json(body)["body"]))
+            self.hours.append((name, parsed(body)["body"]))
         if self.report.consents and entry["kind"] == "consent_event":
-            self._follow(name, row.get("people", {}).get("subject_ref", ""), read_json(body))
+            self._follow(name, row.get("people", {}).get("subject_ref", ""), parsed(body))
         if self.acts and entry["kind"] == "consent_event":
-            self._compare_promises(name, entry["id"], read_json(body))
+            self._compare_promises(name, entry["id"], parsed(body))
         if entry["kind"] == "invalidation":
-            self._strike(name, read_json(body))
+            self._strike(name, parsed(body))
 
     def _note_ending(self, facts: dict[str, Any]) -> None:
         stated = facts.get("body", facts)

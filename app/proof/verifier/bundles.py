@@ -25,7 +25,7 @@ from app.proof.verifier.bodies import (
     Run,
     UnreadableError,
     commits,
-    read_json,
+    parsed,
     run_of,
 )
 from app.proof.verifier.decisions import check_decisions
@@ -114,7 +114,7 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
             with path.open("rb") as file:
                 check_layout(bag, file, report)
             files = second.submit(check_files, bag, listed)
-            about = read_json(member(bag, "data/log.json"))
+            about = parsed(member(bag, "data/log.json"))
             _check_format(about)
             _tell_what_is_left_out(about, report)
             keys = _keys(about, trusted, report)
@@ -179,7 +179,7 @@ def _check_format(about: dict[str, Any]) -> None:
 def _entry(content: bytes) -> dict[str, Any] | None:
     """The members of an entry; None if the content is not a well-formed entry."""
     try:
-        members = read_json(content)
+        members = parsed(content)
     except ValueError:
         return None
     is_entry = isinstance(members, dict) and members.keys() - {"late"} == _MEMBERS and members["v"] == 1
@@ -199,7 +199,7 @@ def bodies_in(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]
 def rotations_in(path: Path) -> list[str]:
     """The notes, unchecked, by which one key of a bundle's log replaced another."""
     with zipfile.ZipFile(path) as bag:
-        return [str(each) for each in read_json(member(bag, "data/log.json"))["rotations"]]
+        return [str(each) for each in parsed(member(bag, "data/log.json"))["rotations"]]
 
 
 def heads_in(path: Path) -> list[str]:
@@ -207,7 +207,7 @@ def heads_in(path: Path) -> list[str]:
     with zipfile.ZipFile(path) as bag:
         notes = [member(bag, "data/checkpoint").decode("utf-8", "replace")]
         if LATER in bag.namelist():
-            notes.append(str(read_json(member(bag, LATER, MOST_LATER))["checkpoint"]))
+            notes.append(str(parsed(member(bag, LATER, MOST_LATER))["checkpoint"]))
     return notes
 
 
@@ -268,7 +268,7 @@ def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | Non
     later = _Later()
     if LATER not in bag.namelist() or head is None:
         return later
-    content = read_json(member(bag, LATER, MOST_LATER))
+    content = parsed(member(bag, LATER, MOST_LATER))
     try:
         after = opened(content["checkpoint"], keys)
     except NoteError as error:
@@ -280,20 +280,20 @@ def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | Non
         return later
     later.head = after
     for row in content["entries"]:
-        entry, body = read_json(row["entry"]), row["body"].encode()
+        entry, body = parsed(row["entry"]), row["body"].encode()
         proved = LogProof.parse(row["proof"])
         committed = commits(entry["commitment"], row["salt"], body)
         if not committed or proved.index < head.size or not proved.leads_to(leaf_hash(row["entry"].encode()), after):
             report.wrong.append(f"an entry behind the bundle's end ({entry['kind']}) is not what the log holds")
         elif entry["kind"] == "retention_run":
-            run = run_of(proved.index, entry["at"], read_json(body)["body"])
+            run = run_of(proved.index, entry["at"], parsed(body)["body"])
             later.runs += [run] if run is not None else []
         elif entry["kind"] == "administrative_act":
-            later.endings.append(read_json(body))
+            later.endings.append(parsed(body))
         elif entry["kind"] == "bundle":
             if later.statement is not None:
                 report.wrong.append("the log states this bundle twice")
-            later.statement = read_json(body)["body"]
+            later.statement = parsed(body)["body"]
     return later
 
 
@@ -301,7 +301,7 @@ def _tell_of_replay(bag: zipfile.ZipFile, report: Findings) -> None:
     """Report the operator's own replay of decisions as its word: a replay needs the operator's database."""
     if "data/replay.json" not in bag.namelist():
         return
-    run = read_json(member(bag, "data/replay.json"))
+    run = parsed(member(bag, "data/replay.json"))
     counts = ", ".join(f"{int(run[name])} {name}" for name in ("decisions", "reproduced", "different", "altered"))
     report.missing.append(f"the replay of {run['since']} to {run['until']}, which is the operator's word: {counts}")
     if run["different"] or run["altered"]:

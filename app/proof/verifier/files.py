@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, cast
 
-from app.proof.verifier.bodies import Findings, UnreadableError, read_json
+from app.proof.verifier.bodies import Findings, UnreadableError, parsed
 
 LATER = "later.json"
 """The file beside the payload with entries from after the bundle's end, such as the log's statement of the bundle."""
@@ -66,7 +66,7 @@ def objects(lines: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
     while line := buffered.readline(_MOST + 1):
         if len(line) > _MOST:
             raise UnreadableError("a line of the bundle is longer than any such line is")
-        value = read_json(line)
+        value = parsed(line)
         if not isinstance(value, dict):
             raise UnreadableError("a line of the bundle is no object")
         yield line, value

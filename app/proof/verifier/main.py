@@ -15,7 +15,7 @@ from typing import TextIO
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from app.proof.verifier.anchors import Trust, cosignatures_of
-from app.proof.verifier.bodies import Findings, UnreadableError, read_json
+from app.proof.verifier.bodies import Findings, UnreadableError, parsed
 from app.proof.verifier.bundles import Beside, bodies_in, check_bundle, heads_in, rotations_in
 from app.proof.verifier.french import in_french
 from app.proof.verifier.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, followed, opened
@@ -132,7 +132,7 @@ def _bodies_that_were_there(lost: Mapping[Path, Mapping[str, str]], files: Seque
                 continue
             with suppress(Exception):  # a forger chooses what stands in a file; its own check reports it
                 for commitment, body in _bodies_of(file, names):
-                    facts = read_json(body)
+                    facts = parsed(body)
                     shown = ", ".join(str(facts[each]) for each in _MEMBERS_TOLD if facts.get(each))
                     yield f"{names[commitment]}: {file} has the body that {bundle} lacks: {shown}"
 

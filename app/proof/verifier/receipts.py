@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from app.proof.verifier.bodies import Findings, UnreadableError, commits, differences, read_json
+from app.proof.verifier.bodies import Findings, UnreadableError, commits, differences, parsed
 from app.proof.verifier.bundles import Beside, PromisedAct
 from app.proof.verifier.notes import NoteError, VerifierKey, opened
 from app.proof.verifier.trees import LogProof, leaf_hash
@@ -152,11 +152,11 @@ class SignedReceipt:
     def _check_entry(
         self, log: dict[str, str], trusted: list[VerifierKey], beside: Beside, file: str, report: Findings
     ) -> None:
-        entry, body = read_json(log["entry"]), log["body"].encode()
+        entry, body = parsed(log["entry"]), log["body"].encode()
         if entry["kind"] != "consent_event" or not commits(entry["commitment"], log["salt"], body):
             report.wrong.append("what the receipt says is not what its entry in the log commits to")
             return
-        for line in differences(read_json(body), self.record):
+        for line in differences(parsed(body), self.record):
             report.wrong.append(f"the receipt and the log differ: {line}")
         report.checked.append(f"the entry of {entry['at']} commits to what the receipt says")
         keys = [each for each in trusted if each.name == self._origin()]
@@ -183,7 +183,7 @@ def body_in(text: str) -> tuple[str, bytes] | None:
     log = SignedReceipt.parse(text).log
     if log is None:
         return None
-    commitment, body = read_json(log["entry"])["commitment"], log["body"].encode()
+    commitment, body = parsed(log["entry"])["commitment"], log["body"].encode()
     return (commitment, body) if commits(commitment, log["salt"], body) else None
 
 
@@ -199,7 +199,7 @@ def _record(claims: dict[str, Any]) -> dict[str, Any]:
 def _json(part: str) -> dict[str, Any]:
     octets = _octets(part)
     with suppress(ValueError):
-        value = read_json(octets)
+        value = parsed(octets)
         if isinstance(value, dict):
             return value
     raise UnreadableError("a part of it is no object of JSON")

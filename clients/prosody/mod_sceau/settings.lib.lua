@@ -1,4 +1,4 @@
--- The options, read when the module is loaded: what is missing or wrong keeps it from loading, in one line of the log.
+-- The options, read when the module is loaded: what is missing, wrong or unknown keeps it from loading, in one line of the log.
 
 local array = require "prosody.util.array";
 local config = require "prosody.core.configmanager";

@@ -45,34 +45,31 @@ end
 rspamd_plugins[N] = { may = may, learn_condition = learn_condition }
 
 -- The gates come before anything is checked, so every form in which settings can hold a symbol counts: one name, a
--- list, or several blocks (and sections) of one id, which Rspamd makes an array of. None of these may be left open, nor
--- what stands under a name that nobody knows: it may be a misspelt `symbols`, or below a misspelt `processings`.
+-- list, or several blocks (and sections) of one id, which Rspamd makes an array of. None of these may be left open:
+-- gated is what stands under `symbols`, wherever that is (`processings` may be misspelt), and, in a block of
+-- `processings`, what stands under a name that nobody knows (`symbols` may be misspelt).
 local gated = {}
 local NO_SYMBOLS = { party_mode = true, elements = true, exempt = true }
-local NO_PROCESSINGS = { local_domains = true, aliases = true, learning = true }
 
 -- A symbol of several processings needs the permit of each; those that article L32-3 III exempts need none.
--- `said` stands under the name `member`, in the block of `processing`.
-local function find_symbols(processing, member, said)
+-- `said` stands under the name `member`, in the block of `processing`; `below`: whether below `processings`.
+local function find_symbols(processing, member, said, below)
   if type(said) ~= "table" then
-    if not NO_SYMBOLS[member] then
+    if member == "symbols" or (below and not NO_SYMBOLS[member]) then
       gated[tostring(said)] = gated[tostring(said)] or {}
       table.insert(gated[tostring(said)], processing)
     end
   elseif said.exempt ~= true then
     for key, each in pairs(said) do
-      if type(key) ~= "string" then
-        find_symbols(processing, member, each)
-      else
-        find_symbols(key == "symbols" and processing or key, key, each)
-      end
+      local name = type(key) == "string" and key or member
+      find_symbols((name == "symbols" or name == member) and processing or name, name, each, below)
     end
   end
 end
 
-for member, said in pairs(options) do
-  if type(said) == "table" and not NO_PROCESSINGS[member] then
-    find_symbols("", member, said)
+for section, said in pairs(options) do
+  if type(said) == "table" then
+    find_symbols("", section, said, section == "processings")
   end
 end
 for symbol, processings in pairs(gated) do

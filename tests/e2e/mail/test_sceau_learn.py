@@ -142,7 +142,7 @@ def test_wrong_use_is_told_from_the_rest(learning):
         *({"sceau.key": "nowhere"}, {"= /etc/rspamd/sceau.secret": "= /dev/null"}),
         *({"elements =": "# elements ="}, {"party_mode =": "party-mode ="}, {"= user_only": "= all_users"}),
         *({"[rspamd]": "[DEFAULT]\nuser = all\n[rspamd]"}, {"[rspamd]": "[more]\n[rspamd]"}),
-        {"timeout = 1\n": "timeout = 1\nzq-secret\n"},
+        *({"timeout = 1\n": f"timeout = 1\nzq-secret-{'0' * 32}{end}\n"} for end in ("", "==")),
     ]
     for changes in wrong:
         learning.configure(changes)
