@@ -111,8 +111,7 @@ async def readyz(
     if amiss is not None and (need is Need.IV or not is_exempt_answered):
         return restored_behind() if amiss is RESTORED_BEHIND else unavailable(amiss)
     notes = [amiss] if amiss is not None else await _notes(services)
-    refusal = services.database.refusal
-    if refusal is not None:
+    if (refusal := services.database.refusal) is not None:
         notes.append(f"{SERVER_REFUSES} {refusal}.")
     notes += [*_silent_edges(services), *services.unprotected]
     ready = _ready(services, notes, decides=amiss is None)

@@ -156,12 +156,13 @@ def import_files(  # noqa: PLR0917 - a command's options
 
 
 def _send_all(sender: _Sender, reading: Reading, files: Sequence[Path], total: int) -> None:
-    with closing(_Seen()) as seen, progress() as bar:
+    with closing(sqlite3.connect("")) as seen, progress() as bar:  # a temporary database: there may be many rows
+        seen.execute("CREATE TABLE known (id BLOB PRIMARY KEY) WITHOUT ROWID")
         sender.send([])  # the service refuses an import that may not be sent before the first row
         for together in _requests(row for file in files for row in reading.rows(file)):
             fresh = []
             for row in together:
-                if seen.is_new(row):
+                if _is_new(seen, row):
                     fresh.append(row)
                 else:
                     sender.note(row, {"source_id": row.members["source_id"], **_REPEATED})
@@ -176,24 +177,13 @@ _REPEATED: Final = {
 }
 
 
-class _Seen:
-    """The rows that were sent, by their name in the older system, in a temporary SQLite database."""
-
-    def __init__(self) -> None:
-        self._database = sqlite3.connect("")
-        self._database.execute("CREATE TABLE known (id BLOB PRIMARY KEY) WITHOUT ROWID")
-
-    def is_new(self, row: FileRow) -> bool:
-        """Whether this is the first row with its name."""
-        name = row.members.get("source_id")
-        if not isinstance(name, str):
-            return True  # the service says what is wrong with it
-        digest = sha256(name.encode("utf-8", "surrogatepass")).digest()
-        return self._database.execute("INSERT OR IGNORE INTO known VALUES (?)", [digest]).rowcount == 1
-
-    def close(self) -> None:
-        """Delete the temporary database."""
-        self._database.close()
+def _is_new(seen: sqlite3.Connection, row: FileRow) -> bool:
+    """Whether this is the first row with its name in the older system."""
+    name = row.members.get("source_id")
+    if not isinstance(name, str):
+        return True  # the service says what is wrong with it
+    digest = sha256(name.encode("utf-8", "surrogatepass")).digest()
+    return seen.execute("INSERT OR IGNORE INTO known VALUES (?)", [digest]).rowcount == 1
 
 
 def _requests(rows: Iterator[FileRow]) -> Iterator[list[FileRow]]:

@@ -217,8 +217,10 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
             recorded = await answer_consent_form(session, page.deployment, form, seal, pressed, page.kept)
     except (FormOutdatedError, TextChangedError, JointConsentNeededError, QualityNotStatedError) as refusal:
         return await page.show(digest, refusal)
-    except DatabaseUnavailableError:  # perhaps after the commit
-        return _unknown(request, language)
+    except DatabaseUnavailableError:  # perhaps after the commit: the consent page shows it once it can be read again
+        context = {"title": CONSENT.in_language(language)["title_unknown"]}
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return render(request, "consent_unknown.html", language, CONSENT, context, 503, headers)
     if not recorded:
         return await page.show(digest, FormAlreadySentError())
     place = f"answer-{form.processing}" if form.processing else "answers"
@@ -227,13 +229,6 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
 
 def _status_after(refusal: DomainError | None) -> int:
     return 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
-
-
-def _unknown(request: Request, language: Language) -> Response:
-    """The page for an answer that may or may not be recorded: the consent page shows it once it can be read again."""
-    context = {"title": CONSENT.in_language(language)["title_unknown"]}
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    return render(request, "consent_unknown.html", language, CONSENT, context, 503, headers)
 
 
 async def _read(request: Request, digest: bytes, language: Language) -> tuple[ConsentForm, str, Pressed]:
