@@ -54,7 +54,7 @@ GENERAL: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "outcome-unknown": (
         "503",
-        "It is not known whether the write was recorded. Send it again, with its `Idempotency-Key`.",
+        "It is not known whether the write was recorded. Repeat it with its `Idempotency-Key`, or look first.",
     ),
     "restored-behind": (
         "503",
