@@ -11,11 +11,14 @@ ALL = ("ads-mail", "stats-mail", "better-mail")
 
 
 def test_opening_changes_nothing(shared):
-    """Following the link, with GET or HEAD, as often as one likes, records nothing at all."""
+    """Following the link and those of its page, with GET or HEAD, as often as one likes, records nothing at all."""
     path = link(shared, "scanner", *ALL)
     nobody = shared.with_key(None)
-    for _ in range(3):
-        assert nobody.client.get(path).status_code == 200
+    for _ in range(2):
+        page = Page(nobody.client.get(path))
+        followed = [path + each for each in page.links if each.startswith(("?", "#"))]
+        assert len(followed) == 2  # another language, and past the frame
+        assert {nobody.client.get(each).status_code for each in (path, *followed)} == {200}
         assert nobody.client.head(path).status_code == 200
     assert consents(shared, "scanner") == []
     assert shared.reason("scanner", "ads-mail") == "no_consent"

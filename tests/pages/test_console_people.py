@@ -7,23 +7,15 @@ import pytest
 
 from tests.support.acts import trail
 from tests.support.api import running
-from tests.support.databases import new_database
 from tests.support.desk import Officer, forms_of
 
 DPO = ("subjects:read", "consents:read", "consents:write", "subjects:erase", "register:read", "audit:read")
 
 
 @pytest.fixture(scope="module")
-def lent():
-    """One database for all."""
-    with new_database() as database:
-        yield database
-
-
-@pytest.fixture(scope="module")
-def served(lent):
+def served(shared_database):
     """An application with two processings that ask, and one that does not; persons have names of their own."""
-    with running(lent) as api:
+    with running(shared_database) as api:
         api.register("ads-mail", name={"fr": "Publicité", "en": "Advertising"})
         api.register("stats-mail", purpose="statistics", name={"fr": "Statistiques", "en": "Statistics"})
         api.register("filter", purpose="malware_detection")
@@ -122,11 +114,11 @@ def test_file_and_receipt(served, dpo):
     assert "ads-mail" in dpo.open(address[1]).html
 
 
-def test_reading_is_recorded(served, lent, dpo):
+def test_reading_is_recorded(served, shared_database, dpo):
     """The opening of a person's page is in the trail with its caller, and in the person's export."""
     served.decide("walt@example.fr", "ads-mail")
     found(dpo, "walt@example.fr")
-    entry = next(each for each in reversed(trail(lent)) if each["act"] == "subject.read")
+    entry = next(each for each in reversed(trail(shared_database)) if each["act"] == "subject.read")
     assert entry["way"] == "page"
     body = {"subject": {"type": "user", "id": "walt@example.fr"}}
     assert "subject.read" in [each["act"] for each in served.ok("POST", "/v1/subjects/exports", body)["looked_at"]]

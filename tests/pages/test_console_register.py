@@ -243,16 +243,6 @@ def test_a_caller_limited_to_others_changes_nothing(shared):
     assert shared.ok("GET", "/v1/processings/ads-mail")["status"] == "active"
 
 
-def test_what_was_taken_away_meanwhile_is_gone(shared):
-    """A scope that the caller lost after the page was shown is gone when the form is sent."""
-    made = shared.ok("POST", "/v1/keys", {"name": "x", "scopes": ["register:read", "register:write"]})
-    officer = Officer(shared, made["key"])
-    page = officer.open("/console/register/ads-mail")
-    shared.ok("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["register:read"]})
-    assert officer.press(page, "suspend").status == 403
-    assert shared.ok("GET", "/v1/processings/ads-mail")["status"] == "active"
-
-
 def test_another_sites_form_does_nothing(shared):
     """A form without this session's value is refused, as one that another site made the browser send."""
     shared.register("theirs")

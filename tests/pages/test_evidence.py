@@ -4,25 +4,15 @@ from importlib.metadata import version
 
 import pytest
 
-from tests.support.api import subject
-from tests.support.consent_page import Person, consents, history, link
+from tests.support.consent_page import Person, ask_link, consents, history, link
 
 ALL = ("ads-mail", "stats-mail", "better-mail")
 
 
 def test_the_evidence(shared):
     """What is recorded proves itself: act, default, language, version, hash as on the page, authentication, link."""
-    made = shared.ok(
-        "POST",
-        "/v1/consent-links",
-        {
-            "subject": subject("proof"),
-            "processings": ["ads-mail"],
-            "authentication": "signed_in_strong",
-            "kind": "decide",
-            "age_band": "minor_15_plus",
-        },
-    )
+    how = {"authentication": "signed_in_strong", "age_band": "minor_15_plus"}
+    made = ask_link(shared, "proof", "ads-mail", **how).json()
     person = Person(shared, made["url"].removeprefix("https://sceau.example.fr"), "en")
     page = person.open()
     person.press("accept", "ads-mail")
@@ -57,5 +47,6 @@ def test_the_hash_can_be_recomputed_and_its_text_read(shared, lang):
     after = person.press("accept", "stats-mail")
     assert after.stated["ads-mail"] not in after.text()
     assert f"<code>{page.stated['stats-mail']}</code>" in after.html
+    assert after.text().count("Preuve" if lang == "fr" else "Proof") == 1  # folded, of what was answered
     kept = shared.ok("GET", f"/v1/presented-texts/{page.stated['stats-mail']}")
     assert kept["text"].split("\n") == [" ".join(line.split()) for line in page.said["stats-mail"]]

@@ -103,22 +103,25 @@ def test_it_names_no_processing(api, more):
 
 
 def test_it_ends(api):
-    """After a week, once its maker's key is revoked, and once the account is closed: the page says nothing then."""
+    """After a week, once its maker's key is revoked, and once the account is closed: it tells and withdraws nothing."""
     _answered(api, "erin")
-    path = overview_link(api, "erin")
     made = api.ok("POST", "/v1/keys", {"name": "desk", "scopes": ["consents:write", "consents:read"]})
-    of_a_key = overview_link(api.with_key(made["key"]), "erin")
-    assert api.client.get(of_a_key).status_code == 200
+    makers = (api.with_key(made["key"]), api)
+    of_a_key, of_a_week = (Person(api, overview_link(each, "erin")) for each in makers)
+    forms = [each.open().filled("withdraw", "ads") for each in (of_a_key, of_a_week)]
     api.call("DELETE", f"/v1/keys/{made['id']}")
-    assert api.client.get(of_a_key).status_code == 410
+    assert (of_a_key.open().status, of_a_key.send(forms[0]).status) == (410, 410)
     api.clock.at += timedelta(days=7) - timedelta(seconds=1)
-    assert api.client.get(path).status_code == 200
+    assert of_a_week.open().status == 200
     api.clock.at += timedelta(seconds=1)
-    assert api.client.get(path).status_code == 410
-    again = overview_link(api, "erin")
-    api.ok("POST", "/v1/subjects/closures", {"subject": subject("erin")})
+    assert (of_a_week.open().status, of_a_week.send(forms[1]).status) == (410, 410)
+    assert api.reason("erin", "ads") == "consent_in_force"
+    of_an_account = Person(api, overview_link(api, "erin"))
+    form = of_an_account.open().filled("withdraw", "ads")
+    api.close("erin")
+    assert of_an_account.send(form).status == 410
     for receipt in ("", "?receipt=json"):
-        answer = api.client.get(f"{again}{receipt}")
+        answer = api.client.get(f"{of_an_account.path}{receipt}")
         assert (answer.status_code, "ads" in answer.text) == (410, False)
 
 
@@ -195,7 +198,6 @@ def test_where_one_stands_comes_first(clocked, clock):
         ("en", ("Consent in force until 27 January 2028 inclusive.", "Refusal recorded on", "Consent withdrawn on")),
     ):
         text = Page(clocked.with_key(None).client.get(f"{overview_link(clocked, 'alice')}?lang={lang}")).text()
-        text = text.replace("\N{NO-BREAK SPACE}", " ")
         first, _, history = text.partition({"fr": "Historique", "en": "History"}[lang])
         more = ("Exemple SAS", "Régie SA", "dpo@exemple.example", "30 jours" if lang == "fr" else "30 days")
         assert [each for each in (*words, *more) if each not in first] == []
@@ -215,12 +217,13 @@ def test_a_text_that_the_register_holds_is_never_said_not_to_be_kept(api):
 
 
 def test_receipts_are_saved_from_it(api):
-    """The signed receipt of the answer that stands, as a file, and the receipt to print."""
+    """The signed receipt of the answer that stands and everything as data, as files, and the receipt to print."""
     path = overview_link(api, "alice")
     page = Page(api.client.get(f"{path}?lang=fr"))
     (signed,) = [each for each in page.links if "receipt=signed&processing=ads" in each]
     assert api.client.get(path + signed).headers["content-type"] == "application/jwt"
     assert "Accord en vigueur" in api.client.get(f"{path}?lang=fr&receipt=html").text
+    assert "?lang=fr&receipt=json" in page.links
 
 
 def test_the_operator_has_a_name_that_people_know(database):

@@ -10,19 +10,15 @@ def _person(api, name):
     return Person(api, link(api, name, "ads-mail"))
 
 
-def _pressed(person, press):
-    return person.send(person.open().filled(press, "ads-mail"))
-
-
 def test_a_yes_of_before_a_no_on_the_same_page(shared):
     """A yes that was stuck does not count if the person has accepted and withdrawn again before it arrives."""
     shared.decide("stuck", "ads-mail")
     person = _person(shared, "stuck")
-    _pressed(person, "withdraw")
+    person.press("withdraw", "ads-mail")
     stuck = person.open().filled("accept", "ads-mail")
-    _pressed(person, "accept")
+    person.press("accept", "ads-mail")
     assert shared.reason("stuck", "ads-mail") == "consent_in_force"
-    _pressed(person, "withdraw")
+    person.press("withdraw", "ads-mail")
     person.send(stuck)
     assert shared.reason("stuck", "ads-mail") == "consent_withdrawn"
 
@@ -34,7 +30,7 @@ def test_a_yes_of_before_the_same_no_by_another_way(shared, no):
     if no == "withdraw":
         shared.decide(name, "ads-mail")
     person = _person(shared, name)
-    _pressed(person, no)
+    person.press(no, "ads-mail")
     stuck = person.open().filled("accept", "ads-mail")
     if no == "withdraw":
         shared.withdraw(name, "ads-mail")
