@@ -195,7 +195,8 @@ def test_every_section_is_explained_and_used(document):
     """The sections stand in the order of the work, each with a sentence and at least one operation."""
     used = {tag for operation in operations(document).values() for tag in operation["tags"]}
     names = [tag["name"] for tag in document["tags"]]
-    assert names[:3] == ["register", "consents", "decisions"]
+    assert names[:5] == ["register", "consents", "decisions", "renewals", "proof"]
+    assert names[5:] == ["audit", "events", "staff", "keys", "operation"]
     assert set(names) == used
     assert all(tag["description"] for tag in document["tags"])
 
@@ -304,6 +305,25 @@ def test_proposals_work_in_order_where_two_persons_decide(document):
     assert {"/v1/processings", "/v1/proposals"} <= set(waited)
     assert all(each["decision"] for each in decided["items"])
     assert decided["items"]
+
+
+def test_keys_that_the_page_proposes_suffice_where_two_persons_decide(document):
+    """A key for each, by the examples: one registers, the other approves; then that first one's consent decides."""
+    posts = {path: each for (method, path), each in operations(document).items() if method == "post"}
+    offered = posts["/v1/keys"]["requestBody"]["content"]["application/json"]["examples"]
+    with new_database() as database, running(database, register_approval="two") as first:
+        keys = {}
+        for who in ("one who proposes", "one who approves"):
+            assert f"*{who}*" in document["info"]["description"]
+            keys[who] = first.ok("POST", "/v1/keys", offered[who]["value"])["key"]
+        proposes, approves = map(first.with_key, keys.values())
+        for caller, path, word, outcome in (
+            (proposes, "/v1/processings", "status", "proposed"),
+            (approves, "/v1/rulings", "status", "active"),
+            (proposes, "/v1/consents", "state", "in_force"),
+            (proposes, "/access/v1/evaluation", "decision", True),
+        ):
+            assert caller.ok("POST", path, proposal(document, posts[path]))[word] == outcome, path
 
 
 def _waiting(path, answer):

@@ -39,6 +39,17 @@ def test_style_sheet_fetches_nothing(shared):
     assert not re.search(r"url\(|@import|https?:", answer.text)
 
 
+def test_every_control_is_reached_by_keyboard():
+    """No template takes a control out of the order of Tab, or puts one before its place; what has the focus is seen."""
+    for template in (HERE / "templates").rglob("*.html"):
+        text = template.read_text(encoding="utf-8")
+        assert not re.search(r"<(a|button|input|select|textarea|summary)\b[^>]*\btabindex", text), template.name
+        assert set(re.findall(r'tabindex="([^"]*)"', text)) <= {"-1", "0"}, template.name
+    styles = "".join(path.read_text(encoding="utf-8") for path in (HERE / "assets").glob("*.css"))
+    assert ":focus-visible { outline: 3px solid" in styles
+    assert re.findall(r"(.*) \{[^}]*outline: (?:none|0)", styles) == ["main:focus, main:focus-visible", ".card:focus"]
+
+
 OWN_LOGO = '<img class="logo" src="{{ root }}/assets/logo.png" alt="" height="32">'
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"picture"
 
@@ -73,7 +84,7 @@ SHUT_IN = (
 
 def test_no_template_runs_or_loads_anything():
     """No template has a script, a style or an event handler of its own, or an address of another site to load."""
-    for template in (HERE / "templates").glob("*.html"):
+    for template in (HERE / "templates").rglob("*.html"):
         # A page of before stands in the page of a bundle, shut in: in its frame nothing runs, and nothing is loaded.
         text = template.read_text(encoding="utf-8").replace(SHUT_IN, "")
         assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:|<iframe|\|\s*safe", text), template.name

@@ -128,7 +128,8 @@ def test_one_session_serves_both_pages(staffed, ada):
     """Who signed in to the console confirms the notice without signing in again."""
     visitor = Visitor(staffed)
     assert "<h1>Console" in visitor.sign_in(ada[1]).html
-    assert visitor.post("/staff/notice", visitor.get("/staff/notice").fields).status == 200
+    done = visitor.post("/staff/notice", visitor.get("/staff/notice").fields)
+    assert (done.status, '/console?lang=en">Go to the console<' in done.html) == (200, True)
     assert standing(staffed, ada[0]) == "acknowledged"
 
 

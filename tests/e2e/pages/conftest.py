@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.pages.consent import Operator
-from tests.e2e.pages.looking import PHONE
+from tests.e2e.pages.looking import PHONE, window
 from tests.e2e.service import service
 
 
@@ -18,8 +18,9 @@ def operator(tmp_path_factory):
 
 
 @pytest.fixture
-def phone(browser):
-    """A phone's window without scripts of pages."""
-    context = browser.new_context(java_script_enabled=False, viewport=PHONE, reduced_motion="reduce")
-    yield context.new_page()
-    context.close()
+def phone(browser, operator):
+    """A phone's window without scripts of pages, which keeps no cookie."""
+    without = {"java_script_enabled": False, "reduced_motion": "reduce"}
+    with window(browser, operator.address, **PHONE, **without) as page:
+        yield page
+        assert page.context.cookies() == []

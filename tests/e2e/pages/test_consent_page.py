@@ -1,11 +1,10 @@
 import hashlib
 import unicodedata
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.pages.axe import findings
-from tests.e2e.pages.consent import ADS, BUTTON, STATISTICS, press
+from tests.e2e.pages.consent import ADS, BUTTON, press
 from tests.e2e.pages.consent_views import opened
 from tests.e2e.pages.looking import LANGUAGES, WIDTHS
 
@@ -14,35 +13,6 @@ SAID = """e => {
     for (const date of copy.querySelectorAll("[data-filled]")) date.textContent = "…";
     return copy.textContent;
 }"""
-
-
-@pytest.fixture
-def tab(browser, operator):
-    """A phone's window without scripts, which talks to the service alone and finds nothing to complain about."""
-    with_nothing = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
-    page = with_nothing.new_page()
-    complaints, hosts = [], set()
-    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    yield page
-    assert [each for each in complaints if "responded with a status of 404" not in each] == []
-    assert hosts <= {urlsplit(operator.address).netloc}
-    assert with_nothing.cookies() == []
-    with_nothing.close()
-
-
-def test_accept_makes_a_permit_and_the_withdraw_link_a_deny(tab, operator):
-    """In French, without scripts: link, page, accept, permit; then in English: withdraw link, one press, deny."""
-    tab.goto(operator.link("cycle"))
-    assert operator.decision("cycle") == (False, "no_consent")
-    press(tab, ADS, "accept")
-    assert operator.decision("cycle") == (True, "consent_in_force")
-    assert operator.decision("cycle", STATISTICS) == (False, "no_consent")
-    assert "Accord en vigueur jusqu’au" in tab.inner_text("main")
-    tab.goto(operator.link("cycle", ADS, kind="withdraw", lang="en"))
-    press(tab, ADS, "withdraw")
-    assert operator.decision("cycle") == (False, "consent_withdrawn")
-    assert "You withdrew your consent on" in tab.inner_text("main")
 
 
 def test_keyboard_only(page, operator):
@@ -122,51 +92,6 @@ def test_hash_recomputed_in_the_browser(page, browser, operator, lang):
     press(page, ADS, "accept")
     kept = operator.client.get(f"/v1/presented-texts/{digest}").json()["text"]
     assert kept.split("\n") == answers
-
-
-def test_sent_twice(browser, operator):
-    """The same form from two windows: the second answer is a clear page, and one event is recorded."""
-    address = operator.link("twice", ADS)
-    context = browser.new_context()
-    first, second = context.new_page(), context.new_page()
-    for page in (first, second):
-        page.goto(address)
-    for name in ("form", "seal", "processing", "shown"):
-        field = f"section input[name={name}]"
-        second.eval_on_selector(field, "(e, value) => { e.value = value; }", first.get_attribute(field, "value"))
-    press(first, ADS, "accept")
-    with second.expect_response("**/consent/**") as answered:
-        press(second, ADS, "accept")
-    assert answered.value.status == 409
-    assert "Votre réponse n’a été enregistrée qu’une fois." in second.inner_text("[role=alert]")
-    assert second.evaluate("document.activeElement.id") == "answers"
-    (consent,) = operator.ok("/v1/consents/search", {"subject": {"type": "user", "id": "twice"}})["items"]
-    assert operator.history(consent["id"]) == ["granted"]
-    context.close()
-
-
-@pytest.mark.parametrize("altered", ["unknown", "altered", "cut"])
-def test_a_link_that_leads_nowhere(tab, operator, altered):
-    """Unknown, altered, cut short: a clear page with a way on, and no button."""
-    path = operator.link("nowhere").partition("?")[0]
-    address = {"unknown": f"{operator.address}/consent/none", "altered": path[:-2] + "..", "cut": path[:-5]}[altered]
-    answer = tab.goto(f"{address}?lang=fr")
-    assert answer.status == 404
-    assert "Ce lien n’est plus valable" in tab.inner_text("h1")
-    assert tab.locator("button").count() == 0
-
-
-def test_a_scanner_that_follows_links_changes_nothing(page, operator):
-    """A visit that loads everything, follows every link of the page and comes again leaves nothing behind."""
-    address = operator.link("scanner")
-    for _ in range(2):
-        page.goto(address)
-        for anchor in [each.get_attribute("href") for each in page.locator("a").all()]:
-            if not anchor.startswith("http"):
-                page.goto(address.partition("?")[0] + (anchor if anchor[0] in "?#" else ""))
-    assert operator.decision("scanner") == (False, "no_consent")
-    consents = operator.ok("/v1/consents/search", {"subject": {"type": "user", "id": "scanner"}})
-    assert consents["items"] == []
 
 
 def test_control_of_the_checker(browser, operator, axe):

@@ -3,7 +3,6 @@
 import pytest
 
 from tests.e2e.lived_in import fill
-from tests.e2e.pages.axe import findings
 from tests.e2e.pages.consent import ADS, Operator
 from tests.e2e.pages.looking import SCHEMES, WIDTHS, each_language_and_width, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
@@ -83,40 +82,6 @@ def test_signing_in_by_keyboard(page, site):
     assert page.locator("#key").count() == 1
 
 
-def test_what_is_wrong_is_told_at_the_field(page, two, axe):
-    """A form that was refused leads to its fields, keeps what was typed, and is accessible as it stands."""
-    address, (ada, _) = two
-    sign_in(page, address, ada)
-    page.goto(f"{address}/console/propose?lang=en")
-    page.get_by_label("Reference (required)").fill("Not An Id")
-    page.get_by_role("button", name="Propose this processing").click()
-    page.wait_for_selector("[role=alert]")
-    assert page.get_by_label("Reference (required)").input_value() == "Not An Id"
-    page.get_by_role("alert").get_by_role("link", name="Reference").click()
-    assert page.get_by_label("Reference (required)").get_attribute("aria-invalid") == "true"
-    assert findings(page, axe) == []
-
-
-def test_a_person_is_withdrawn_by_keyboard(page, site):
-    """From the id to the withdrawal with the keyboard alone: it is recorded, and offered no more."""
-    address, key = site
-    sign_in(page, address, key)
-    page.goto(f"{address}/console/people?lang=en")
-    page.locator("input[name=id]").focus()
-    page.keyboard.type("p5-1@exemple.example")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/console/person?lang=en")
-    card = page.locator(f"[data-processing={ADS}]")
-    assert "Consent in force until" in card.inner_text()
-    card.locator("summary").press("Enter")
-    card.get_by_role("button", name="Withdraw the consent").press("Enter")
-    page.wait_for_selector("#done")
-    assert "takes effect from now on" in page.inner_text("#done")
-    assert "Consent withdrawn" in page.locator(f"[data-processing={ADS}]").inner_text()
-    assert page.locator(f"[data-processing={ADS}] summary").count() == 0
-    assert "p5-1" not in page.url
-
-
 @each_language_and_width
 def test_every_page(browser, site, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
     """With every form unfolded no sideways scrolling, and nothing grave for axe-core; a picture of it folded.
@@ -176,8 +141,8 @@ def test_it_prints(page, site):
         assert region.evaluate("e => getComputedStyle(e).overflowX") == "visible"
 
 
-def test_pictures_of_what_waits(browser, two, axe, tmp_path):
-    """What a second person reads before they approve: who proposed what, what changes, whom it concerns; a picture."""
+def test_what_waits_and_what_is_wrong(browser, two, axe, tmp_path):
+    """What a second person reads before they approve; a form that was refused leads to its fields; pictures."""
     address, (ada, bob) = two
     proposes, approves = Operator(address, ada), Operator(address, bob)
     body = processing("stats-mail", purpose="statistics", name={"fr": "Statistiques", "en": "Statistics"})
@@ -202,5 +167,6 @@ def test_pictures_of_what_waits(browser, two, axe, tmp_path):
     page.get_by_role("button", name="Proposer ce traitement").click()
     page.wait_for_selector("[role=alert]")
     look(page, axe, 1280, picture_of("console-refused", 1280, "fr", tmp_path))
-    assert page.locator("[aria-invalid=true]").count() > 0, "what is missing is said at its field"
+    page.get_by_role("alert").get_by_role("link", name="Référence", exact=True).click()
+    assert page.evaluate("document.activeElement.getAttribute('aria-invalid')") == "true"
     page.context.close()

@@ -34,10 +34,8 @@ class DocsPage:
         self.page.wait_for_selector(".opblock")
 
     def authorize(self, key: str):
-        """Press Authorize and give a key, in the place of one that was given before."""
+        """Press Authorize and give a key."""
         self.page.click(".auth-wrapper > .authorize")
-        if (before := self.page.locator(".modal-ux button", has_text="Logout")).count():
-            before.click()
         self.page.fill(".modal-ux input", key)
         self.page.click(".modal-ux .auth-btn-wrapper .authorize")
         self.page.click(".modal-ux .btn-done")
@@ -51,11 +49,6 @@ class DocsPage:
             operation.locator(".opblock-summary-control").click()
         operation.locator("button.execute").wait_for()
         return operation
-
-    def choose(self, method: str, path: str, example: str):
-        """Take one of the examples that an operation offers."""
-        block = self.block(method, path)
-        block.locator("select.examples-select-element").select_option(example)
 
     def execute(self, method: str, path: str, **fields: str):
         """Press Execute on what the page proposes; path parameters may be given. The status and the JSON answered."""
@@ -103,35 +96,6 @@ def test_the_whole_job_from_the_page(docs, served):
     assert [each["kind"] for each in history["items"]] == ["granted", "withdrawn"]
 
 
-@pytest.mark.deep
-def test_two_persons_do_the_job_from_the_page(browser, tmp_path):
-    """As the page's first lines say: a key for each; one registers, the other approves; then a consent decides."""
-    with service(tmp_path / "data", SCEAU_REGISTER_APPROVAL="two") as (address, first):
-        docs = DocsPage(browser, address, 1280)
-        text = docs.page.locator(".information-container").inner_text()
-        docs.authorize(first)
-        keys = {}
-        for who in ("one who proposes", "one who approves"):
-            assert who in text
-            docs.choose("POST", "/v1/keys", who)
-            status, made = docs.execute("POST", "/v1/keys")
-            assert (status, made["kind"]) == (201, "person")
-            keys[who] = made["key"]
-        docs.authorize(keys["one who proposes"])
-        status, proposed = docs.execute("POST", "/v1/processings")
-        assert (status, proposed["status"]) == (201, "proposed")
-        docs.authorize(keys["one who approves"])
-        status, approved = docs.execute("POST", "/v1/rulings")
-        assert (status, approved["status"]) == (201, "active")
-        docs.authorize(keys["one who proposes"])
-        status, consent = docs.execute("POST", "/v1/consents")
-        assert (status, consent.get("state")) == (201, "in_force"), consent
-        status, permit = docs.execute("POST", "/access/v1/evaluation")
-        assert (status, permit["decision"]) == (200, True)
-        assert docs.complaints == []
-        docs.page.close()
-
-
 def test_the_first_operation_stands_on_the_first_screen(docs):
     """Authorize, and the first operation, are seen without scrolling at a desktop's size; everything is a link away."""
     for part in (docs.page.locator(".auth-wrapper > .authorize"), docs.page.locator(".opblock").first):
@@ -151,17 +115,6 @@ def test_key_of_a_mail_server_from_the_page(docs, served):
     assert docs.execute("DELETE", "/v1/keys/{id}", id=made["id"]) == (204, None)
     assert "Bearer YOUR_KEY" in docs.page.locator(".curl").first.inner_text()
     assert served[1] not in docs.page.locator("body").inner_text()
-
-
-def test_sections_follow_the_work(docs, served):
-    """The headings: register, consents and decisions first, each with a sentence."""
-    docs.page.goto(f"{served[0]}/docs/everything")
-    docs.page.wait_for_selector(".opblock")
-    headings = docs.page.locator(".opblock-tag")
-    assert [heading.get_attribute("data-tag") for heading in headings.all()] == [
-        *("register", "consents", "decisions", "renewals", "proof", "audit", "events", "staff", "keys", "operation")
-    ]
-    assert all(heading.locator("small").inner_text().strip() for heading in headings.all())
 
 
 @pytest.mark.parametrize("width", [1280, 390])

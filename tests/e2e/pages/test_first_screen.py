@@ -110,19 +110,6 @@ def test_every_answer_folds_the_page_alike(phone, operator, answer):
     assert not phone.locator("section details[open]").count()
 
 
-def test_the_receipt_is_a_file_that_reads_well_by_itself(phone, operator, tmp_path):
-    """Pressed, the link saves a file; opened later from the disk, it has its style and nothing runs over the side."""
-    phone.goto(operator.link("keeper@exemple-courriel.example", ADS))
-    press(phone, ADS, "accept")
-    with phone.expect_download() as saved:
-        phone.click("a[href$='receipt=html']")
-    assert saved.value.suggested_filename.startswith("recu-de-consentement-")
-    saved.value.save_as(tmp_path / "receipt.html")
-    phone.goto(f"file://{tmp_path}/receipt.html")
-    assert "Vous avez accepté le" in phone.inner_text("main")
-    assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-
-
 def test_the_page_prints_whole(phone, operator):
     """On paper the second layer is there although it is folded on the screen, and buttons are not."""
     phone.goto(operator.link("printer@exemple-courriel.example", ADS))

@@ -1,7 +1,5 @@
 """The page about everything that is held about a person, in a browser: read, unfolded, saved, printed."""
 
-import json
-
 import pytest
 
 from tests.e2e.pages.consent import ADS, STATISTICS, press
@@ -42,14 +40,3 @@ def test_it_can_be_read(browser, operator, axe, overview, tmp_path, lang, width)
             assert not shown.is_visible()  # the text that was shown is folded
             look(page, axe, width, picture)
             assert shown.is_visible()
-
-
-def test_it_is_saved_without_scripts(phone, overview, tmp_path):
-    """The link gives a file with what the page says."""
-    phone.goto(f"{overview}?lang=en")
-    with phone.expect_download() as saved:
-        phone.click("a[href*='receipt=json']")
-    assert saved.value.suggested_filename.startswith("my-data-")
-    saved.value.save_as(tmp_path / "mine.json")
-    export = json.loads((tmp_path / "mine.json").read_text())
-    assert [each["kind"] for each in export["events"]] == ["granted", "refused", "granted", "withdrawn"]

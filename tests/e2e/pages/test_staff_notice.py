@@ -5,7 +5,7 @@ import pytest
 from app.core.staff import first_notice
 from tests.e2e.pages.axe import findings
 from tests.e2e.pages.consent import Operator
-from tests.e2e.pages.looking import SCHEMES, each_language_and_width, give_key, look, picture_of, tab_to, window
+from tests.e2e.pages.looking import SCHEMES, each_language_and_width, give_key, look, picture_of, window
 from tests.e2e.service import service
 
 WHOM_TO_ASK = {
@@ -32,22 +32,6 @@ def completed():
         language: {"title": text.title, "body": re.sub(r"\[[^]]*\]", WHOM_TO_ASK[language], text.body)}
         for language, text in first_notice().items()
     }
-
-
-def test_by_keyboard_from_the_console_and_back(page, site):
-    """With Tab and Enter alone: sign in at the console, open the notice, confirm at its end, go back."""
-    page.goto(f"{site.address}/console?lang=fr")
-    give_key(page, site.person("Ada Exemple", "audit:read"))
-    page.wait_for_url("**/console?lang=fr")
-    page.goto(f"{site.address}/staff/notice?lang=fr")
-    assert page.inner_text("h1").startswith("Secret des correspondances")
-    tab_to(page, CONFIRM["fr"])
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".note.good")
-    assert page.get_by_role("button", name=CONFIRM["fr"]).count() == 0
-    page.get_by_role("link", name="Aller à la console").press("Enter")
-    page.wait_for_url("**/console?lang=fr")
-    assert page.inner_text("h1") == "Console"
 
 
 @each_language_and_width

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.e2e.pages.consent import ADS, STATISTICS, press
-from tests.e2e.pages.looking import LANGUAGES, PHONE, SCHEMES, each_language_and_width, look, picture_of, tab_to, window
+from tests.e2e.pages.looking import LANGUAGES, PHONE, SCHEMES, each_language_and_width, look, picture_of, window
 from tests.e2e.service import service
 from tests.support.api import subject
 
@@ -66,26 +66,6 @@ def test_control_of_what_is_seen_first(phone, operator):
     assert phone.locator(f"#answer-{ADS} .note").evaluate(TOP) > SEEN_FIRST
 
 
-def test_proof_comes_after_the_answer(phone, operator):
-    """Nobody who is asked is shown a fingerprint; whoever has answered finds it folded."""
-    phone.goto(operator.link("prover@exemple-courriel.example", ADS))
-    assert phone.get_by_text("Preuve", exact=False).count() == 0
-    press(phone, ADS, "refuse")
-    assert phone.locator("summary", has_text="Preuve").count() == 1
-
-
-def test_keyboard_only(page, browser, operator):
-    """With Tab and Enter alone: past the frame, to the button, and the focus is at what was withdrawn."""
-    who = "keys@exemple-courriel.example"
-    page.goto(given(browser, operator, who, ADS))
-    names = tab_to(page, "Je retire mon accord pour Publicité dans la messagerie")
-    assert names[0] == "Aller au contenu"
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"**#answer-{ADS}")
-    assert page.evaluate("document.activeElement.id") == f"answer-{ADS}"
-    assert operator.decision(who) == (False, "consent_withdrawn")
-
-
 @each_language_and_width
 def test_the_root_can_be_read(browser, operator, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
     """200, no cookie, nothing from elsewhere, nothing grave for axe-core; light and dark, either language."""
@@ -106,9 +86,10 @@ def _pages(pdf):
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
-def test_receipts_are_one_page_on_paper(page, operator, tmp_path):
+def test_receipts_fit_a_phone_and_one_page_of_paper(page, operator, tmp_path):
     """The person's own, and the one that the operator gets of the API; unfolded, the text that was shown prints too."""
     name = "paper@exemple-courriel.example"
+    page.set_viewport_size(PHONE)
     page.goto(operator.link(name, ADS, lang="fr"))
     press(page, ADS, "accept")
     with page.expect_download() as saved:
@@ -121,6 +102,7 @@ def test_receipts_are_one_page_on_paper(page, operator, tmp_path):
     )
     for each in ("own", "record"):
         page.goto(f"file://{tmp_path}/{each}.html")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         assert _pages(page.pdf(format="A4", path=tmp_path / f"{each}.pdf")) == 1
     with page.expect_download() as signed:
         page.click("a[download]")
