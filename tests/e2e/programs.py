@@ -59,9 +59,8 @@ def program(
     """
     command = [str(word) for word in line]
     with log.open("ab") as sink:
-        started = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, **how
-        )
+        how = {"stdin": subprocess.DEVNULL, **how}
+        started = subprocess.Popen(command, stdout=sink, stderr=sink, start_new_session=True, **how)
     try:
         eventually(lambda: listens(port) or started.poll() is not None)
         assert started.poll() is None, f"{line[0]} ended: {log.read_text(errors='replace')[-3000:]}"

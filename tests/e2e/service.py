@@ -1,8 +1,6 @@
 """The service as `./dev serve` runs it, for browsers and for mail and chat servers to talk to."""
 
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +11,8 @@ import httpx2
 from starlette.testclient import TestClient
 
 from tests.demo.runs import ROOT, environment
-from tests.faults.service import free_port
+from tests.e2e.programs import program
+from tests.faults.service import eventually, free_port
 from tests.support.api import Api
 from tests.support.clusters import copy_cluster
 
@@ -36,23 +35,10 @@ def service(data: Path, *, moved: Path | None = None, port: int | None = None, *
     line = [sys.executable, "-c", SERVE, "serve", "--data", str(data), "--port", str(port)]
     if moved is not None:
         line = [sys.executable, "-m", "tests.e2e.moved", "serve", str(data), str(port), str(moved)]
-    with (data.parent / "service.log").open("wb") as log:
-        process = subprocess.Popen(line, cwd=ROOT, env=clean, stdout=log, stderr=log)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        with httpx2.Client(trust_env=False) as client:
-            while process.poll() is None:
-                try:
-                    if client.get(f"{address}/readyz").status_code == 200:
-                        break
-                except httpx2.TransportError:
-                    pass
-                time.sleep(0.1)
-        assert process.poll() is None, (data.parent / "service.log").read_text()
+    address = f"http://127.0.0.1:{port}"
+    with program(line, data.parent / "service.log", port=port, cwd=ROOT, env=clean):
+        eventually(lambda: httpx2.get(f"{address}/readyz", trust_env=False).status_code == 200)
         yield address, (data / "keys" / "bootstrap").read_text().strip()
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import CLOCK_BOOTTIME, clock_gettime
 
-import httpx2
 import pytest
 
 from tests.e2e.chat.homeserver import Homeserver, homeserver, module_settings, write_analysis, write_keys
 from tests.e2e.chat.matrix import MatrixUser
 from tests.e2e.chat.register import ADS, Register, add_processings
-from tests.e2e.service import service
+from tests.e2e.service import administered
 from tests.e2e.wiretap import Wiretap, tapped
-from tests.support.api import Api
 
 
 class World:
@@ -50,15 +48,12 @@ def world(python, tmp_path_factory) -> Iterator[World]:
     """Sceau with a socket for edges, and Synapse beside."""
     folder = tmp_path_factory.mktemp("edge")
     socket = folder / "edge.sock"
-    data = folder / "data"
     with (
-        service(data, SCEAU_EDGE_SOCKET=str(socket), SCEAU_SUBJECT_IDS="lower,mxid=exact") as (address, key),
-        httpx2.Client(base_url=address, trust_env=False, timeout=60) as client,
-        tapped(address) as wire,
+        administered(folder / "data", SCEAU_EDGE_SOCKET=str(socket), SCEAU_SUBJECT_IDS="lower,mxid=exact") as sceau,
+        tapped(sceau.address) as wire,
     ):
-        api = Api(client, key)  # type: ignore[arg-type]  # both are httpx's kind
-        add_processings(api)
-        register = Register(api, "mxid")
+        add_processings(sceau.api)
+        register = Register(sceau.api, "mxid")
         write_keys(folder, register.new_key())
         write_analysis(folder)
         module = module_settings(folder, wire.address)

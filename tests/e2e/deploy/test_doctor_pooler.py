@@ -3,19 +3,18 @@
 import json
 import pwd
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from app.db.refusals import why_refused
 from tests.e2e.debian import provide
+from tests.e2e.programs import program
 from tests.e2e.replication.nodes import Node, give_away
-from tests.faults.service import eventually, free_port
+from tests.faults.service import free_port
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY
 from tests.support.commands import run_bare
 
@@ -41,15 +40,6 @@ def server() -> Iterator[Node]:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def answers(url):
-    """Whether the pooler listens, whatever it says of a connection."""
-    try:
-        psycopg.connect(url, connect_timeout=2).close()
-    except psycopg.OperationalError as error:
-        return "refused" not in str(error)
-    return True
-
-
 @contextmanager
 def pooled(server: Node, **changed: str) -> Iterator[str]:
     """The DSN of a pooler before the server, with some of its settings changed."""
@@ -62,16 +52,8 @@ def pooled(server: Node, **changed: str) -> Iterator[str]:
     )
     give_away(folder)
     user = pwd.getpwuid(server.account.uid).pw_name
-    with (folder / "log").open("ab") as log:
-        command = ["pgbouncer", "-u", user, str(folder / "pgbouncer.ini")]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    url = f"postgresql://sceau_app@127.0.0.1:{port}/sceau"
-    try:
-        eventually(lambda: answers(url))
-        yield url
-    finally:
-        process.kill()
-        process.wait(10)
+    with program(["pgbouncer", "-u", user, folder / "pgbouncer.ini"], folder / "log", port=port):
+        yield f"postgresql://sceau_app@127.0.0.1:{port}/sceau"
 
 
 def examined(url, feed):

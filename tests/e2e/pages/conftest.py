@@ -20,7 +20,6 @@ def operator(tmp_path_factory):
 @pytest.fixture
 def phone(browser, operator):
     """A phone's window without scripts of pages, which keeps no cookie."""
-    without = {"java_script_enabled": False, "reduced_motion": "reduce"}
-    with window(browser, operator.address, **PHONE, **without) as page:
+    with window(browser, operator.address, **PHONE, java_script_enabled=False, reduced_motion="reduce") as page:
         yield page
         assert page.context.cookies() == []

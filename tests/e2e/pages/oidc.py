@@ -7,7 +7,6 @@ so for a browser it is another site than the service, as issuers are, and what S
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ import httpx2
 
 from tests.e2e.buildah import CACHE
 from tests.e2e.debian import provide
+from tests.e2e.programs import program
 from tests.e2e.service import service
-from tests.faults.service import HANGS, free_port
+from tests.faults.service import free_port
 
 VERSION = "9.13.3"
 """All of 9 ask for Node 22 in a warning, and run on Debian 13's 20."""
@@ -84,31 +84,15 @@ def provide_issuer() -> Path:
 @contextmanager
 def issuing(client: Client, address: str, place: Path) -> Iterator[str]:
     """The issuer with one client, that of a service at an address; what stands in `iss`."""
-    issuer = f"http://localhost:{free_port()}"
+    port = free_port()
+    issuer = f"http://localhost:{port}"
     configuration = {"issuer": issuer, "client": client.metadata(address), "accounts": SUBJECTS}
     line = ["node", str(PROGRAM), str(provide_issuer()), json.dumps(configuration)]
-    with (place / "issuer.log").open("wb") as log:
-        process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=log, stderr=log)
-    try:
-        _wait(process, issuer)
-        assert process.poll() is None, (place / "issuer.log").read_text()
-        yield issuer
-    finally:
-        process.terminate()
-        process.communicate()
-
-
-def _wait(process: "subprocess.Popen[bytes]", issuer: str) -> None:
-    """Until it answers, or has ended."""
-    until = time.monotonic() + HANGS
-    with httpx2.Client(trust_env=False) as client:
-        while process.poll() is None:
-            try:
-                client.get(f"{issuer}/.well-known/openid-configuration").raise_for_status()
-                return
-            except httpx2.TransportError:
-                assert time.monotonic() < until, "the issuer does not answer"
-                time.sleep(0.05)
+    log = place / "issuer.log"
+    with program(line, log, port=port, stdin=subprocess.PIPE) as process:  # it ends when that is closed
+        assert process.stdin is not None
+        with process.stdin:
+            yield issuer
 
 
 @contextmanager

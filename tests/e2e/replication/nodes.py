@@ -14,7 +14,7 @@ import psycopg
 from app.db.embedded.binaries import Account, choose_account, find_binaries, runnable_binaries
 from app.db.embedded.process import clean_environment
 from app.db.migrate import migrate
-from tests.faults.service import children, eventually, free_port
+from tests.faults.service import HANGS, children, eventually, free_port
 
 QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB", "max_connections": "60"}
 COPYING = {"wal_level": "replica", "max_wal_senders": "5", "hot_standby": "on", "wal_receiver_status_interval": "1"}
@@ -23,6 +23,9 @@ COPYING = {"wal_level": "replica", "max_wal_senders": "5", "hot_standby": "on", 
 class Node:
     """One server on a port of its own; `name` is what a primary knows it by as a standby."""
 
+    programs: Path | None = None
+    """Where PostgreSQL's programs are, if not in the wheel."""
+
     def __init__(self, place: Path, name: str, **settings: str) -> None:
         """Prepare; nothing is made yet. `settings` are the server's own, over those of all."""
         self.settings = settings
@@ -30,7 +33,7 @@ class Node:
         self.data = place / name
         self.account: Account = choose_account(place)
         self.tools = find_binaries()
-        self.binaries = runnable_binaries(self.tools, self.account, place)
+        self.binaries = self.programs or runnable_binaries(self.tools, self.account, place)
         self.process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
@@ -61,16 +64,9 @@ class Node:
 
     def start(self, **settings: str) -> None:
         """Start it, and wait until it answers."""
-        values = {
-            **QUICK,
-            **COPYING,
-            **self.settings,
-            "port": str(self.port),
-            "listen_addresses": "127.0.0.1",
-            **settings,
-        }
+        here = {"port": str(self.port), "listen_addresses": "127.0.0.1", "unix_socket_directories": str(self.data)}
+        values = {**QUICK, **COPYING, **here, **self.settings, **settings}
         options = [part for name, value in values.items() for part in ("-c", f"{name}={value}")]
-        options += ["-c", f"unix_socket_directories={self.data}"]
         self.process = self._popen("postgres", "-D", str(self.data), *options)
         eventually(self._answers)
 
@@ -116,7 +112,7 @@ class Node:
     def run(self, program: str, *arguments: str) -> None:
         """Run a program of PostgreSQL to its end."""
         process = self._popen(program, *arguments)
-        assert process.wait(60) == 0, (self.place / f"{self.name}.log").read_text()
+        assert process.wait(HANGS) == 0, (self.place / f"{self.name}.log").read_text()
 
     def _popen(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         # Only postgres and initdb are copied for an account that cannot reach the wheel; what else runs, runs as we do.

@@ -2,15 +2,11 @@
 
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import psycopg
-
-from app.db.embedded.binaries import choose_account
-from app.db.embedded.process import clean_environment
-from app.db.migrate import migrate
 from tests.e2e.debian import provide_servers
-from tests.faults.service import eventually, free_port
+from tests.e2e.replication.nodes import Node, give_away
+from tests.faults.service import eventually
 
 _BINARIES: Final = Path("/usr/lib/postgresql/17/bin")
 _PGBACKREST: Final = "/usr/bin/pgbackrest"
@@ -31,60 +27,25 @@ pg1-user=postgres
 """
 
 
-class BackedUp:
+class BackedUp(Node):
     """One server with its repository; everything runs as the account that PostgreSQL takes."""
+
+    programs = _BINARIES
 
     def __init__(self, place: Path) -> None:
         """Install what is missing, and make the server; it runs, migrated, when this returns."""
         packages = {"postgresql-17": str(_BINARIES / "postgres"), "pgbackrest": _PGBACKREST}
         provide_servers(packages, "restoring with pgBackRest")
-        self.place, self.port = place, free_port()
-        self.account = choose_account(place / "none")
+        give_away(place)
+        self._named = f"--config={place}/pgbackrest.conf --stanza=sceau"
+        archiving = {"archive_mode": "on", "archive_command": f"{_PGBACKREST} {self._named} archive-push %p"}
+        super().__init__(place, "data", unix_socket_directories=str(place), **archiving)
         for name in ("repository", "log", "lock", "spool"):
             (place / name).mkdir()
         (place / "pgbackrest.conf").write_text(_CONFIGURATION.format(place=place, port=self.port))
         subprocess.run(["chown", "-R", f"{self.account.uid}:{self.account.gid}", str(place)], check=True)
-        self._run(str(_BINARIES / "initdb"), "--pgdata", f"{place}/data", "--username=postgres", "--auth=trust")
-        self.process: subprocess.Popen[bytes] | None = None
-        self.start()
-        for statement in (
-            "CREATE ROLE sceau_owner LOGIN",
-            "CREATE ROLE sceau_app LOGIN",
-            "CREATE DATABASE sceau OWNER sceau_owner TEMPLATE template0 ENCODING 'UTF8'",
-        ):
-            self.sql(statement, "postgres")
-        migrate(self.url("sceau_owner"), self.url("sceau_app"))
+        self.make()
         self._backrest("stanza-create")
-
-    def url(self, role: str, database: str = "sceau") -> str:
-        """A DSN of the server."""
-        return f"postgresql://{role}@127.0.0.1:{self.port}/{database}"
-
-    def sql(self, statement: str, database: str = "sceau") -> list[tuple[Any, ...]]:
-        """Run a statement as the superuser."""
-        with psycopg.connect(self.url("postgres", database), autocommit=True) as connection:
-            cursor = connection.execute(statement)
-            return cursor.fetchall() if cursor.description is not None else []
-
-    def start(self) -> None:
-        """Start the server, and wait until it is a primary that answers."""
-        settings = {
-            "port": str(self.port),
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": str(self.place),
-            "archive_mode": "on",
-            "archive_command": f"{_PGBACKREST} {self._named} archive-push %p",
-            "max_wal_senders": "3",
-        }
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        self.process = self._popen(str(_BINARIES / "postgres"), "-D", f"{self.place}/data", *options)
-        eventually(self._is_primary)
-
-    def stop(self) -> None:
-        """Stop the server, and wait for its end."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(60)
 
     def back_up(self) -> None:
         """Make a full backup."""
@@ -102,39 +63,7 @@ class BackedUp:
         self.stop()
         self._backrest("--delta", "--type=name", f"--target={name}", "--target-action=promote", "restore")
         self.start()
-
-    @property
-    def _named(self) -> str:
-        return f"--config={self.place}/pgbackrest.conf --stanza=sceau"
+        eventually(lambda: self.sql("SELECT pg_is_in_recovery()") == [(False,)])
 
     def _backrest(self, *words: str) -> None:
-        self._run(_PGBACKREST, *self._named.split(), "--log-level-console=warn", *words)
-
-    def _run(self, *command: str) -> None:
-        process = self._popen(*command)
-        assert process.wait(120) == 0, self.said()
-
-    def said(self) -> str:
-        """The end of what was printed."""
-        return (self.place / "output").read_text()[-4000:]
-
-    def _popen(self, *command: str) -> subprocess.Popen[bytes]:
-        with (self.place / "output").open("ab") as output:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=clean_environment(),
-                cwd=self.place,
-                user=self.account.uid,
-                group=self.account.gid,
-            )
-
-    def _is_primary(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.said()
-        try:
-            return self.sql("SELECT pg_is_in_recovery()", "postgres") == [(False,)]
-        except psycopg.OperationalError:
-            return False
+        self.run(_PGBACKREST, *self._named.split(), "--log-level-console=warn", *words)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.e2e import debian
+from tests.e2e import debian, programs
 from tests.faults.service import ROOT, eventually, free_port
 
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
@@ -74,20 +74,15 @@ def scraping(place: Path, target: str, key: str) -> Iterator[Prometheus]:
         f"--storage.tsdb.path={place / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    with (place / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(line, stdout=log, stderr=log)
-    server = Prometheus(f"http://127.0.0.1:{port}")
-
-    def scraped() -> bool:
-        assert process.poll() is None, (place / "prometheus.log").read_text()
-        try:
-            return bool(server.series('up{job="sceau"} == 1'))
-        except OSError:
-            return False
-
-    try:
-        eventually(scraped)
+    with programs.program(line, place / "prometheus.log", port=port):
+        server = Prometheus(f"http://127.0.0.1:{port}")
+        eventually(lambda: _is_scraped(server))
         yield server
-    finally:
-        process.terminate()
-        process.wait()
+
+
+def _is_scraped(server: Prometheus) -> bool:
+    """Whether the service was reached; before it is ready, Prometheus answers 503."""
+    try:
+        return bool(server.series('up{job="sceau"} == 1'))
+    except OSError:
+        return False
