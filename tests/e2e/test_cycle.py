@@ -124,21 +124,3 @@ def test_the_whole_cycle(page, year):
     assert "You withdrew your consent on" in page.inner_text("main")
     assert operator.decision(WHO) == (False, "consent_withdrawn")
     assert year.told("granted", "renewal_due", "expired", "granted", "withdrawn")["consent"] == renewed
-
-
-def test_a_renewal_in_time_is_never_said_to_have_expired(page, year):
-    """Flagged as due, renewed by the page before the year is over: the old consent's end is told to nobody."""
-    operator = year.operator
-    page.goto(operator.link(WHO, ADS, lang="fr"))
-    press(page, ADS, "accept")
-    year.day(340)
-    assert year.flagged("due")["notice"] == "P30D"
-    page.goto(operator.link(WHO, ADS, lang="en"))
-    press(page, ADS, "accept")
-    year.day(340 + 360)
-    assert operator.decision(WHO) == (True, "consent_in_force")
-    sweep(year.data)
-    events = year.told("granted", "renewal_due", "granted", "renewal_due")
-    assert events["notice"] == "P7D"
-    flags = operator.client.get(f"/v1/renewals?processing={ADS}").json()["items"]
-    assert [each["kind"] for each in flags] == ["due", "due"]

@@ -240,14 +240,6 @@ def test_container_decides_and_the_answer_follows_a_withdrawal(client):
     assert answer() == (False, "consent_withdrawn")
 
 
-def test_interactive_pages_need_no_other_host(client):
-    """The API page and what it loads come from the container."""
-    page = client.get("/docs")
-    assert page.status_code == 200
-    assert "http://" not in page.text
-    assert "https://" not in page.text
-
-
 def test_container_refuses_to_start_without_its_keys(migrated):
     """One line says what is missing, and the status is not 0."""
     settings = {name: value for name, value in migrated.items() if name != "SCEAU_PSEUDONYM_KEY"}

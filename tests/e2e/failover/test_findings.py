@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.failover.calls import Decided, Records, Services
 from tests.e2e.failover.faults import Promotion
-from tests.e2e.failover.findings import judge, measure
+from tests.e2e.failover.findings import Findings, judge, measure
 from tests.e2e.failover.worlds import World
 from tests.linearizability.consent import Answer, Asked, Granted, Narrowed
 from tests.linearizability.search import Call
@@ -67,8 +67,13 @@ def test_what_is_wrong_is_told(records, world, spoil, kind):
 def test_a_stale_permit_is_told(records, world):
     """A permit after an answered withdrawal is found, with the world that it happened in."""
     world.calls["alice"] += [Call(Narrowed(4, 5), 4, 5), Call(Asked(Answer.PERMIT, 6), 6, 7)]
-    (finding,) = judge(records, [world], sql).not_linearizable
-    assert finding.startswith(world.processing)
+    (finding,) = judge(records, [world], sql).wrong()
+    assert finding.startswith(f"not linearizable: {world.processing}")
+
+
+def test_a_restart_is_told():
+    """A process that is another one at the end is found."""
+    assert Findings(restarted=["service 0: 7 python"]).wrong() == ["restarted: service 0: 7 python"]
 
 
 def test_gaps_are_measured():
