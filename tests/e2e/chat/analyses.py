@@ -40,7 +40,7 @@ class Filter:
     async def check(self, event: EventBase) -> Any:
         """Write down the words that were filtered."""
         if event.type == "m.room.message":
-            _write(self._file, event.content.get("body"))
+            _write(self._file, {"body": event.content.get("body")})
         return NOT_SPAM
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from tests.e2e.chat import xmpp_server
 from tests.e2e.chat.homeserver import provide, write_analysis, write_keys
+from tests.e2e.chat.matrix_world import MatrixWorld, matrix_world
 from tests.e2e.chat.register import Register, add_processings
-from tests.e2e.chat.xmpp_world import World, xmpp_world
+from tests.e2e.chat.xmpp_world import XmppWorld, xmpp_world
 from tests.e2e.service import Sceau
 from tests.e2e.wiretap import Wiretap, tapped
 from tests.support.api import Api
@@ -22,7 +23,7 @@ def administrator(sceau: Sceau) -> Api:
 
 
 @pytest.fixture(scope="session")
-def prosody(administrator: Api, sceau: Sceau) -> Iterator[World]:
+def prosody(administrator: Api, sceau: Sceau) -> Iterator[XmppWorld]:
     """Prosody with the module, and another server that has none."""
     xmpp_server.provide()
     with xmpp_world(administrator, sceau.address) as world:
@@ -50,3 +51,17 @@ def wire(sceau: Sceau) -> Iterator[Wiretap]:
     """The wire to Sceau."""
     with tapped(sceau.address) as tap:
         yield tap
+
+
+@pytest.fixture(scope="session")
+def synapse(administrator: Api, folder: Path, python: Path, wire: Wiretap) -> Iterator[MatrixWorld]:
+    """Synapse with the module."""
+    with matrix_world(folder, python, Register(administrator, "mxid"), wire) as world:
+        yield world
+
+
+@pytest.fixture(scope="session", params=["synapse", "prosody"])
+def chat(request: pytest.FixtureRequest) -> MatrixWorld | XmppWorld:
+    """Either server: what both have of one name is alike."""
+    world: MatrixWorld | XmppWorld = request.getfixturevalue(request.param)
+    return world

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import shlex
 import subprocess
@@ -102,6 +103,11 @@ class Homeserver:
     def register(self, name: str) -> MatrixUser:
         """A new account."""
         return MatrixUser(self._client, name, _SHARED_SECRET)
+
+    def written(self, file: str) -> list[Any]:
+        """What an analysis, or the tests' own module, wrote down, line by line."""
+        path = self.log.with_name(file)
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def outcomes(self, processing: str) -> dict[str, int]:
         """How many messages came to what, by the module's own count."""

@@ -22,6 +22,7 @@ class XmppUser:
     def __init__(self, address: tuple[str, int], name: str, host: str, resource: str = "test") -> None:
         """Log in with the name as the password, bind, and be there."""
         self.bare, self.name, self._host = f"{name}@{host}", name, host
+        self.id = self.bare  # by which Sceau knows a user
         self.full = f"{self.bare}/{resource}"
         self._socket = socket.create_connection(address)
         self._socket.settimeout(HANGS)

@@ -28,16 +28,25 @@ MOST_IN_FLIGHT = 2
 _rooms = count(1)
 
 
-class World:
+class XmppWorld:
     """Two servers, their users, the wire to Sceau, and what the analyses wrote."""
+
+    permit = "permitted"
+    """What the module calls a message that was handed to an analysis."""
 
     def __init__(self, server: XmppServer, elsewhere: XmppServer, register: Register, wire: Wiretap) -> None:
         """Log in: Alice and Carol consent to everything, Bob to nothing, Eve is on the other server."""
         self.server, self.register, self.wire = server, register, wire
-        self.alice, self.bob, self.carol = (server.log_in(name) for name in ("alice", "bob", "carol"))
         self.federated, self.eve = server.log_in("alice", FEDERATED), elsewhere.log_in("eve", ELSEWHERE)
+        self.users = [self.federated, self.eve]
+        self.alice, self.bob, self.carol = (self.newcomer(name) for name in ("alice", "bob", "carol"))
         for each in (self.alice, self.carol, self.federated):
             register.grant(each.bare, ADS, STATISTICS, BROKEN)
+
+    def newcomer(self, name: str) -> XmppUser:
+        """Another user, who stays to the end."""
+        self.users.append(self.server.log_in(name))
+        return self.users[-1]
 
     def analysed(self, identifier: str) -> bool:
         """Whether the README's analysis saw a message."""
@@ -54,12 +63,12 @@ class World:
         identifier = sender.send(to or receiver.full, body or secrets.token_hex(8), **how)
         receiver.receives(identifier)
         (outcome,) = self.server.outcomes_since(ADS, before, 1)
-        assert self.analysed(identifier) is (outcome == "permitted")
+        assert self.analysed(identifier) is (outcome == self.permit)
         return outcome
 
     def is_analysed(self) -> bool:
         """Whether a message of those who consent is analysed now."""
-        return self.exchange(self.alice, self.carol) == "permitted"
+        return self.exchange(self.alice, self.carol) == self.permit
 
     def room(self, *users: XmppUser, host: str = ROOMS) -> str:
         """A new room with these users in it, the first its owner."""
@@ -70,7 +79,7 @@ class World:
 
 
 @contextmanager
-def xmpp_world(administrator: Api, sceau: str) -> Iterator[World]:
+def xmpp_world(administrator: Api, sceau: str) -> Iterator[XmppWorld]:
     """The whole of it, as the README says to set it up, as long as the block lasts."""
     register = Register(administrator, "user")
     with ExitStack() as stack:
@@ -87,10 +96,10 @@ def xmpp_world(administrator: Api, sceau: str) -> Iterator[World]:
             'VirtualHost "chat.example"': f'VirtualHost "{FEDERATED}"\n{loaded}\nVirtualHost "{HOST}"',
         }
         server = stack.enter_context(xmpp_server(folder, wire.address, changes, own=FEDERATED))
-        made = World(server, stack.enter_context(other_server(elsewhere)), register, wire)
-        for each in (made.alice, made.bob, made.carol, made.federated, made.eve):
-            stack.callback(each.close)
+        made = XmppWorld(server, stack.enter_context(other_server(elsewhere)), register, wire)
         yield made
+        for each in made.users:
+            each.close()
 
 
 def asked(heard: Sequence[Heard]) -> list[tuple[str, str]]:
