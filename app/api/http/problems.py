@@ -199,8 +199,8 @@ NO_STANDBY: Final = (
 )
 _BUSY: Final = "Others are writing about the same user or name; nothing was recorded. Try again."
 _UNKNOWN: Final = (
-    "It is not known whether this was recorded. Send it again with its Idempotency-Key, and the answer tells; if it had "
-    "none, look first whether it was."
+    "It is not known whether this was recorded. Send it again with its Idempotency-Key, and the answer tells; if it "
+    "had none, look first whether it was."
 )
 _INVALID: Final = "Some fields are not as they should be."
 _NO_ISSUER: Final = "The keys of the token's issuer cannot be read now; nothing was recorded. Try again."
