@@ -9,7 +9,6 @@ import pytest
 
 from sceau_client import Channel, Decision, Element, HandleMaker, Outcome, Parties, Question, wire
 from sceau_client.register import EXEMPT, read_register
-from sceau_client.words import ExemptPurpose
 from tests.clients.scenes import about, sent
 from tests.support.document import document
 
@@ -77,17 +76,6 @@ def test_every_member_of_a_question_is_documented():
 def test_a_member_that_is_not_documented_would_be_found(change):
     """The control of the test before."""
     assert len(unknown_to(body_of(wire.EVALUATION), {**sent(widest()), **change})) == 1
-
-
-def test_every_list_of_words_is_the_services():
-    """Elements, channels and exempt purposes are those that the document names, all of them where it has no others."""
-    properties = resolved(body_of(wire.EVALUATION)["properties"]["action"])["properties"]["properties"]
-    elements = resolved(resolved(resolved(properties)["properties"]["elements"])["items"])["enum"]
-    resource = resolved(resolved(body_of(wire.EVALUATION)["properties"]["resource"])["properties"]["properties"])
-    assert set(elements) == set(Element)
-    assert set(resolved(resource["properties"]["channel"])["enum"]) == set(Channel)
-    purposes = resolved(resolved(answer_of(wire.PROCESSINGS, "get")["properties"]["items"])["items"])
-    assert set(ExemptPurpose) < set(resolved(purposes["properties"]["purpose"])["enum"])
 
 
 def sample(name, schema):

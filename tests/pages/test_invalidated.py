@@ -4,14 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.api import TestClock, refused, running, utc
+from tests.support.api import refused
 from tests.support.consent_page import Person, ask_link, consents, link
 from tests.support.consents import hash_of
-from tests.support.databases import new_database
 from tests.support.invalidations import invalidate
 from tests.support.two_persons import add
 
-NOON = utc("2026-06-15T12:00:00Z")
 LOST = {
     "fr": "ce que vous aviez accepté a été invalidé",
     "en": "what you accepted has been invalidated",
@@ -20,27 +18,20 @@ NOT_ASKED = {"fr": "Ce qui vous était demandé a été invalidé", "en": "What 
 
 
 @pytest.fixture(scope="module")
-def clock():
-    """A clock that stands at noon on 15 June 2026, or later."""
-    return TestClock(NOON)
-
-
-@pytest.fixture(scope="module")
-def api(clock):
+def api(moving):
     """An application for all of these: each registers a processing of its own."""
-    with new_database() as database, running(database, clock=clock) as called:
-        yield called
+    return moving
 
 
 @pytest.mark.parametrize("lang", ["fr", "en"])
-def test_the_page_says_that_the_consent_counts_no_more_and_asks_nothing(api, clock, lang):
+def test_the_page_says_that_the_consent_counts_no_more_and_asks_nothing(api, shared_clock, lang):
     """Who accepted an invalidated version reads so; there is no button, and no link that would ask is made."""
     about, alice, bob = f"version-{lang}", f"alice-{lang}", f"bob-{lang}"
     api.register(about)
     holder = Person(api, link(api, alice, about), lang)
     other = Person(api, link(api, bob, about), lang)
     holder.press("accept", about)
-    clock.at += timedelta(minutes=1)
+    shared_clock.at += timedelta(minutes=1)
     form = other.open().filled("accept", about)
     invalidate(api, about)
     page = holder.open()
@@ -56,22 +47,22 @@ def test_the_page_says_that_the_consent_counts_no_more_and_asks_nothing(api, clo
         assert refused(page_link) == (409, "version-invalidated")
 
 
-def test_a_new_version_is_asked_for(api, clock):
+def test_a_new_version_is_asked_for(api, shared_clock):
     """Once there is a version that is valid, the old link and new ones ask for it, and a consent to it counts."""
     api.register("renewed")
     alice = Person(api, link(api, "alice", "renewed"))
     alice.press("accept", "renewed")
     invalidate(api, "renewed")
-    clock.at += timedelta(minutes=1)
+    shared_clock.at += timedelta(minutes=1)
     assert add(api, "renewed", elements=["content"]).status_code == 201
     assert sorted(alice.open().buttons["renewed"]) == ["accept", "refuse"]
     assert sorted(Person(api, link(api, "alice", "renewed")).open().buttons["renewed"]) == ["accept", "refuse"]
-    clock.at += timedelta(minutes=1)
+    shared_clock.at += timedelta(minutes=1)
     alice.press("accept", "renewed")
     assert api.reason("alice", "renewed") == "consent_in_force"
 
 
-def test_the_text_of_the_page_is_not_shown_again(api, clock):
+def test_the_text_of_the_page_is_not_shown_again(api, shared_clock):
     """After its text is invalidated by its fingerprint, a page asks no more, and consents given by it are denied."""
     api.register("shown")
     alice, bob = Person(api, link(api, "alice", "shown")), Person(api, link(api, "bob", "shown"), "en")
@@ -79,7 +70,7 @@ def test_the_text_of_the_page_is_not_shown_again(api, clock):
     alice.press("accept", "shown")
     bob.press("accept", "shown")
     carol = Person(api, link(api, "carol", "shown"))
-    clock.at += timedelta(minutes=1)
+    shared_clock.at += timedelta(minutes=1)
     assert invalidate(api, "shown", text=text).status_code == 201
     assert (api.reason("alice", "shown"), api.reason("bob", "shown")) == ("consent_invalid", "consent_in_force")
     page = carol.open()

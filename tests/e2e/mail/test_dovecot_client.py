@@ -178,31 +178,21 @@ def test_after_one_question_without_an_answer_no_other_is_asked(copies):
         assert len(copies.deliver("alice@example.fr")) == 1
 
 
-@pytest.mark.parametrize(
-    ("changes", "key"),
-    [
-        ({"sceau_url = http": "sceau_url = ftp"}, None),
-        ({"sceau_key =": "no_key ="}, None),
-        ({"sceau_handle_secret =": "no_secret ="}, None),
-        ({"sceau_timeout = 1s": "sceau_timeout = soon"}, None),
-        ({"sceau_timeout = 1s": "sceau_timout = 1s"}, None),
-        ({"sceau_processings =": "no_processings ="}, None),
-        ({"sceau_timeout = 1s": "sceau_action_file = /nowhere.lua"}, None),
-        ({}, "two\nlines"),
-        ({}, ""),
-    ],
-    ids=[
-        "url",
-        "no key",
-        "no secret",
-        "no time",
-        "a misspelt setting",
-        "no processing",
-        "no action",
-        "a key of two lines",
-        "an empty key",
-    ],
-)
+WRONG = {
+    "url": ({"sceau_url = http": "sceau_url = ftp"}, None),
+    "no key": ({"sceau_key =": "no_key ="}, None),
+    "no secret": ({"sceau_handle_secret =": "no_secret ="}, None),
+    "no time": ({"sceau_timeout = 1s": "sceau_timeout = soon"}, None),
+    "a misspelt setting": ({"sceau_timeout = 1s": "sceau_timout = 1s"}, None),
+    "no processing": ({"sceau_processings =": "no_processings ="}, None),
+    "no action": ({"sceau_timeout = 1s": "sceau_action_file = /nowhere.lua"}, None),
+    "a key of two lines": ({}, "two\nlines"),
+    "an empty key": ({}, ""),
+}
+"""By what is wrong: changes of the settings, and the key."""
+
+
+@pytest.mark.parametrize(("changes", "key"), WRONG.values(), ids=WRONG)
 def test_settings_that_cannot_be_leave_mail_flowing(started, changes, key):
     """Delivered, nothing asked, nothing handed on, and the log says what is wrong."""
     wrong = started(changes, key)

@@ -166,29 +166,27 @@ def unmerged(*pairs):
     return change
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"without": "sceau_tokens.lua"},
-        {"change": changed(("key_file", "# key_file"))},
-        {"change": changed(("sceau.secret", "nowhere.secret"))},
-        {"change": changed(("local_domains", "# local_domains"))},
-        {"change": changed(('party_mode = "user_only"', 'party_mode = "nobody"'))},
-        {"change": changed(("key_file", "# key_file"), (LIST, 'symbols = "ANALYSED"'))},
-        {"change": unmerged((ADS_BLOCK, AGAIN))},
-        {"change": unmerged(("processings {", "processings {}\nprocessings {"))},
-        {"change": changed(('aliases = "@folder@/aliases"', "aliases = 5"))},
-        {"change": changed(("recipient_delimiter", "recipients_delimiter"))},
-        {"change": changed((LIST, 'simbols = ["ANALYSED"]'), ('symbols = ["BY_EVERYONE"', 'symbol = ["BY_EVERYONE"'))},
-        {"change": changed(("\nprocessings {", "\nprocesings {"))},
-        {"change": changed(("keys =", "key ="))},
-    ],
-    ids=[
-        *("a file missing", "no key", "no secret", "no domains", "an unknown mode", "no key, no list"),
-        *("a processing twice", "processings twice", "aliases that are no map"),
-        *("a misspelt setting", "misspelt symbols", "misspelt processings", "a misspelt setting of learning"),
-    ],
-)
+WRONG = {
+    "a file missing": {"without": "sceau_tokens.lua"},
+    "no key": {"change": changed(("key_file", "# key_file"))},
+    "no secret": {"change": changed(("sceau.secret", "nowhere.secret"))},
+    "no domains": {"change": changed(("local_domains", "# local_domains"))},
+    "an unknown mode": {"change": changed(('party_mode = "user_only"', 'party_mode = "nobody"'))},
+    "no key, no list": {"change": changed(("key_file", "# key_file"), (LIST, 'symbols = "ANALYSED"'))},
+    "a processing twice": {"change": unmerged((ADS_BLOCK, AGAIN))},
+    "processings twice": {"change": unmerged(("processings {", "processings {}\nprocessings {"))},
+    "aliases that are no map": {"change": changed(('aliases = "@folder@/aliases"', "aliases = 5"))},
+    "a misspelt setting": {"change": changed(("recipient_delimiter", "recipients_delimiter"))},
+    "misspelt symbols": {
+        "change": changed((LIST, 'simbols = ["ANALYSED"]'), ('symbols = ["BY_EVERYONE"', 'symbol = ["BY_EVERYONE"'))
+    },
+    "misspelt processings": {"change": changed(("\nprocessings {", "\nprocesings {"))},
+    "a misspelt setting of learning": {"change": changed(("keys =", "key ="))},
+}
+"""By what is wrong: half an installation, or settings that cannot be."""
+
+
+@pytest.mark.parametrize("how", WRONG.values(), ids=WRONG)
 def test_a_client_that_cannot_start_shuts_the_gates_and_nothing_else(servers, sceau, how):
     """Half an installation, or settings that cannot be: mail is scanned, exempt analyses run, others do not."""
     with started(sceau, **how) as half:

@@ -61,18 +61,6 @@ def test_one_who_did_not_consent_keeps_a_message_of_two_from_analysis_but_not_th
     assert not mail.copies.saw(user="denis@example.fr")
 
 
-def test_two_who_consent_are_asked_about_in_one_request(mail, settled):
-    """Both users times both processings are four questions of one request, and the message is analysed."""
-    for user in ("elise@example.fr", "fabien@example.fr"):
-        mail.grant(user, *CONSENTS)
-    letter, mark = Letter(["elise@example.fr", "fabien@example.fr"]), len(mail.to_rspamd.heard)
-    mail.send(letter)
-    (request,) = mail.to_rspamd.since(mark)
-    about = [(each["subject"]["id"], each["action"]["name"]) for each in request.json["evaluations"]]
-    assert about == [(user, name) for user in letter.to for name in (ADS, TRAINING)]
-    eventually(lambda: mail.exported(letter))
-
-
 def test_after_a_withdrawal_the_next_message_is_not_analysed(mail, settled):
     """What was withdrawn is denied from the next message on, everywhere, and nothing is kept from before."""
     mail.grant("gaelle@example.fr", *CONSENTS)
