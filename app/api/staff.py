@@ -234,7 +234,7 @@ class MemberView(BaseModel):
     """One member."""
 
     id: UUID
-    access: bool = Field(description="Whether it is a person with access to the API")
+    access: bool = Field(description="Whether it is a person who has access to the API, or had it")
     status: MemberStatus
     registered_at: datetime
     left_at: datetime | None = None

@@ -95,7 +95,8 @@ def link(  # noqa: PLR0917 - a command's options
     for left in made.get("left_out") or ():
         until = f" until {left['until']}" if left.get("until") else ""
         typer.echo(f"{left['processing']} is left out: {left['reason']}{until}", err=True)
-    typer.echo(f"It asks until {made['expires_at']}.", err=True)
+    asks = "asks" if kind in {LinkKind.DECIDE, LinkKind.JOINT} else "works"
+    typer.echo(f"It {asks} until {made['expires_at']}.", err=True)
     typer.echo(made["url"])
     if made.get("parent"):
         typer.echo("The link of the holder of parental responsibility:", err=True)

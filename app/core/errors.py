@@ -82,7 +82,7 @@ class ProcessingExistsError(ConflictError):
 
 
 class TooManyConsentsError(ConflictError):
-    """This person has consented a hundred times within a day: record it later. A withdrawal is always recorded."""
+    """This person has consented a hundred times in a day: ask again a day later. A withdrawal is always recorded."""
 
     slug = "too-many-consents"
 
@@ -163,7 +163,7 @@ class NothingToRenewError(ConflictError):
 
 
 class JointConsentNeededError(ConflictError):
-    """Under fifteen, a consent is given by the child and a holder of parental responsibility together, not by a link.
+    """Under fifteen, child and holder of parental responsibility consent together: by a link of kind `joint`.
 
     GDPR art. 8, loi n° 78-17 art. 45.
     """

@@ -328,7 +328,7 @@ async def read_own_standing(session: ReadSession, caller: Caller) -> OwnStanding
 class Covered:
     """One member: how they stand, and the latest version that they acknowledged.
 
-    `name` None: it was erased, or not asked for. `access`: the person has access to the API, or had it.
+    `name` None: it was erased, or not asked for. `access`: the person has access to the API.
     `rotated_by_other`: whether another person rotated their key within the week before they acknowledged.
     """
 
@@ -418,7 +418,7 @@ def _covered(  # noqa: PLR0917 - what is known of one member
     return Covered(
         id=identifier,
         name=name or (person.name if person is not None else None),
-        access=person is not None,
+        access=person is not None and person.revoked_at is None,
         standing=standing(current, version, left=left_at is not None),
         acknowledged=version,
         acknowledged_at=latest.acknowledged_at if latest is not None else None,

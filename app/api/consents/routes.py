@@ -277,10 +277,12 @@ async def post_consent(body: NewConsent, caller: Writer, grouped: GroupedDep) ->
 
     A grant says when it was collected and which text was shown, and its parts must agree: the version with the notice,
     the language with the text, the act with the method. Nothing left out is filled in. A grant older than the version's
-    registration must be a form signed on paper, named by `document_sha256`. A refusal may lack any of this.
+    registration must be a form signed on paper, named by `document_sha256`. A refusal may lack
+    hashes and `authentication`.
 
     A grant that was unlawfully collected (a pre-ticked box, no positive act, bundled with the terms …) is recorded
-    and answered with `state: invalid` and its `defects`; it never permits. A refusal ends an earlier consent at once.
+    and answered with `state: invalid` and its `defects`; it never permits. A refusal ends an earlier consent at once;
+    with the scope `consents:import`, one of more than SCEAU_MAX_BACKDATING ago ends what was collected before it.
     """
     caller.require_processing(body.processing)
     return await grouped.record(caller, 201, body.said())
@@ -296,6 +298,8 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, grouped: GroupedDe
     """Withdraw. Once this has answered, no decision permits what was withdrawn.
 
     Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
+    A caller with `consents:import` that says `received_at` more than SCEAU_MAX_BACKDATING ago records it at that time:
+    it ends what was collected before, and a consent of later stands. Leave `received_at` out to end that too.
     `matched: false` says that nothing that you may see was known of that id: perhaps the person has another name.
     """
     caller.require_processing(body.processing)
