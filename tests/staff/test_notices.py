@@ -210,11 +210,12 @@ def test_coverage_by_pages_and_standing(api):
 
 
 def test_a_person_whose_access_was_revoked_has_left(staffed):
-    """Whoever cannot call any more is not missing."""
+    """Whoever cannot call any more is not missing, and has no access."""
     identifier, _ = person(staffed)
+    assert covered(staffed, identifier)["access"] is True
     staffed.ok("DELETE", f"/v1/keys/{identifier}")
     coverage = covered(staffed, identifier)
-    assert (coverage["standing"], coverage["name"]) == ("left", "Ada")
+    assert (coverage["standing"], coverage["name"], coverage["access"]) == ("left", "Ada", False)
     assert coverage["left_at"]
 
 
