@@ -90,6 +90,7 @@ class Need(StrEnum):
 @router.get(
     "/readyz",
     summary="Can the process decide?",
+    response_model=Ready,
     responses=UNFIT,
 )
 @open_to_all

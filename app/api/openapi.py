@@ -331,6 +331,13 @@ def _references(node: Any) -> set[str]:  # noqa: ANN401 - any part of a JSON doc
     return {each["$ref"] for each in _objects(node) if isinstance(each.get("$ref"), str)}
 
 
+def leave_out_impossible(operation: dict[str, Any]) -> None:
+    """Leave out, in place, refusals of a body where an operation takes none, and of a caller where it takes no key."""
+    for needed, statuses in (("requestBody", ("415",)), ("security", ("401", "403", "429"))):
+        for status in statuses if needed not in operation else ():
+            operation["responses"].pop(status, None)
+
+
 def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
     """Complete FastAPI's document in place."""
     document["tags"] = [{"name": name, "description": description} for name, description in SECTIONS]
@@ -363,6 +370,7 @@ def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
     for operation in [each for path in document["paths"].values() for each in path.values()]:
+        leave_out_impossible(operation)
         tell_words(operation, schemas)
         show_answers(operation)
         link_answers(operation)

@@ -116,7 +116,6 @@ class JsonWebKeySet(BaseModel):
     responses=problems(
         (403, "The caller lacks the scope of this use, or is limited to some processings."),
         (404, "No such endpoint."),
-        (415, "The body is not said to be JSON."),
     ),
 )
 async def post_signing_key(  # noqa: PLR0917 - a body, and the parts that it takes

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 
 import psycopg
 import pytest
@@ -312,3 +313,21 @@ def test_no_parameter_of_a_query_is_passed_over(shared):
     assert seen["is not known here"] >= 60
     assert seen["is given twice"] > 15
     assert shared.call("GET", "/v1/keys?sinse=1", headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+def test_what_is_answered_to_another_media_type_or_key_is_documented(shared):
+    """415 stands where a body is taken, and is answered to text; 401 stands where a key is, and not where none is."""
+    seen: Counter[int] = Counter()
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            address, documented = re.sub(r"{[^}]+}", "1", path), operation["responses"].keys()
+            if path.startswith("/v1/") and "requestBody" in operation:
+                answer = shared.call(method.upper(), address, b"{}", headers={"Content-Type": "text/plain"})
+            else:
+                answer = shared.call(method.upper(), address, headers={"Authorization": "Bearer x"})
+            assert str(answer.status_code) in documented, (method, path)
+            assert ("415" in documented) == (answer.status_code == 415), (method, path)
+            takes_key = answer.status_code in {401, 415} or path == "/metrics"  # which takes one by a setting
+            assert ("401" in documented) == takes_key, (method, path)
+            seen[answer.status_code] += 1
+    assert (seen[415] > 30, seen[401] > 20, seen[200] > 5) == (True, True, True)

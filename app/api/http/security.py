@@ -289,7 +289,7 @@ def problems(*more: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
     return {**_PROBLEMS, **{status: {**_PROBLEMS[400], "description": each} for status, each in more}}
 
 
-UNFIT: Final = problems((422, "Some fields are not as they should be."))
+UNFIT: Final = problems((415, "The body is not said to be JSON."), (422, "Some fields are not as they should be."))
 """Those of a route that reads a body or parameters."""
 
 
@@ -379,7 +379,9 @@ def says_json(request: Request) -> bool:
 
 def strict_router(tag: str) -> APIRouter:
     """A router of strict routes under one heading of the documentation."""
-    return APIRouter(route_class=StrictRoute, tags=[tag], responses={each: UNFIT[each] for each in (400, 422, 503)})
+    return APIRouter(
+        route_class=StrictRoute, tags=[tag], responses={each: UNFIT[each] for each in (400, 415, 422, 503)}
+    )
 
 
 # Rate limits at the edge: of callers, counted for each, and of unknown keys, by where they come from. The answer to a
