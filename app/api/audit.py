@@ -208,7 +208,7 @@ class ActsPage(BaseModel):
     next_cursor: str | None = None
 
 
-@router.post("/v1/audit-trail/search", summary="Search the trail of administrative acts", responses=problems())
+@router.post("/v1/audit-trail/search", summary="Search the trail of administrative acts")
 async def post_trail_search(
     body: TrailSearch, caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
 ) -> ActsPage:

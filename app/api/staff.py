@@ -297,7 +297,6 @@ _UNKNOWN = (404, "No such member.")
     status_code=201,
     summary="Publish a version of the staff notice",
     response_model=NoticeView,
-    responses=problems(),
 )
 async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Response:
     """Publish a version, in force at once and for good. All staff are asked again; no version is ever changed.
@@ -312,7 +311,7 @@ async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Resp
     return await write.perform(caller, 201, publish)
 
 
-@router.get("/v1/staff/notices", summary="Read the versions of the staff notice", responses=problems())
+@router.get("/v1/staff/notices", summary="Read the versions of the staff notice")
 async def get_notices(caller: Person, database: DatabaseDep, staff_page: StaffPageDep) -> NoticesPage:
     """Every version with its texts and their hashes; the last one is that of today.
 
@@ -369,7 +368,7 @@ async def post_staff_acknowledgement(body: StaffAcknowledgement, caller: Person,
     return await write.perform(caller, 201, acknowledge)
 
 
-@router.get("/v1/staff/coverage", summary="Who knows the staff notice of today, and who does not", responses=problems())
+@router.get("/v1/staff/coverage", summary="Who knows the staff notice of today, and who does not")
 async def get_coverage(  # noqa: PLR0917 - two filters and a page
     caller: Reader,
     database: DatabaseDep,

@@ -352,7 +352,7 @@ async def post_webhook(
     return await write.perform(caller, 201, register)
 
 
-@router.get("/v1/webhooks", summary="List receivers", responses=problems())
+@router.get("/v1/webhooks", summary="List receivers")
 async def get_webhooks(caller: Manager, database: DatabaseDep) -> EndpointsPage:
     """Every endpoint, disabled ones included, with why they are."""
     async with database.read() as session:

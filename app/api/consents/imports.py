@@ -212,7 +212,7 @@ async def post_import(
     return await _Importing(write, deployment, caller, import_).answer(body.rows)
 
 
-@router.get("/v1/imports", summary="List imports", response_model=ImportsBody, responses=problems())
+@router.get("/v1/imports", summary="List imports", response_model=ImportsBody)
 async def get_imports(caller: Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))], database: DatabaseDep) -> Response:
     """Every import, the latest begun first, with what it has recorded. `GET /v1/proposals` says who approved it."""
     caller.require_processing(None)

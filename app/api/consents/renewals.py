@@ -53,7 +53,7 @@ class RenewalsPage(BaseModel):
     next_cursor: str | None = None
 
 
-@router.get("/v1/renewals", summary="List consents that are due for renewal or lapsed", responses=problems())
+@router.get("/v1/renewals", summary="List consents that are due for renewal or lapsed")
 async def get_renewals(  # noqa: PLR0917 - a query's parts
     caller: Reader,
     database: DatabaseDep,
@@ -163,7 +163,7 @@ class JobRuns(BaseModel):
     items: list[JobRunBody]
 
 
-@router.get("/v1/job-runs", summary="See what background jobs did", responses=problems())
+@router.get("/v1/job-runs", summary="See what background jobs did")
 async def get_job_runs(
     _: Auditor,
     database: DatabaseDep,

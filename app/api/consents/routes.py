@@ -306,7 +306,7 @@ async def post_withdrawal(body: NewWithdrawal, caller: Ender, grouped: GroupedDe
     return await grouped.record(caller, 200, body.said())
 
 
-@router.post("/v1/consents/search", summary="Search consents", responses=problems())
+@router.post("/v1/consents/search", summary="Search consents")
 async def post_search(
     body: ConsentSearch, caller: Reader, database: DatabaseDep, deployment: DeploymentDep
 ) -> ConsentsPage:

@@ -132,7 +132,6 @@ class ClosureBody(RecordView):
     status_code=201,
     summary="State the age of a person",
     response_model=AgeBody,
-    responses=problems(),
 )
 async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
     """Record the age band of a person: who stated it, and how it was checked.
@@ -154,7 +153,6 @@ async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write
     "/v1/subjects/closures",
     summary="An account is closed",
     response_model=ClosureBody,
-    responses=problems(),
 )
 async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
     """The account is closed, with all of its names: the next holder of an address starts with nothing."""
@@ -170,7 +168,6 @@ async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentD
     "/v1/subjects/erasures",
     summary="Erase a user",
     response_model=ClosureBody,
-    responses=problems(),
 )
 async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: DeploymentDep, write: WriteDep) -> Response:
     """Close the account and destroy the keys of its ids (GDPR art. 17). The ledger keeps the proof, under a pseudonym.

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from app.api.decisions.models import Action, DecisionContext, ExplanationRequest, Resource, Subject
 from app.api.decisions.reading import question_of, read_members
 from app.api.http.problems import FieldError, InvalidRequestError, MalformedError
-from app.api.http.security import Needs, problems, strict_router
+from app.api.http.security import Needs, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller, Scope
 from app.core.consent import EventKind
@@ -74,7 +74,7 @@ class ExplanationBody(BaseModel):
     facts: FactsBody
 
 
-@router.post("/v1/explanations", summary="Explain a decision, now or as of an instant", responses=problems())
+@router.post("/v1/explanations", summary="Explain a decision, now or as of an instant")
 async def post_explanation(
     body: Annotated[dict[str, Any], Body()], caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
 ) -> ExplanationBody:

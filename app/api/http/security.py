@@ -379,9 +379,7 @@ def says_json(request: Request) -> bool:
 
 def strict_router(tag: str) -> APIRouter:
     """A router of strict routes under one heading of the documentation."""
-    return APIRouter(
-        route_class=StrictRoute, tags=[tag], responses={each: UNFIT[each] for each in (400, 415, 422, 503)}
-    )
+    return APIRouter(route_class=StrictRoute, tags=[tag], responses=UNFIT)
 
 
 # Rate limits at the edge: of callers, counted for each, and of unknown keys, by where they come from. The answer to a

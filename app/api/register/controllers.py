@@ -119,7 +119,7 @@ class ControllersPage(BaseModel):
     items: list[ControllerView]
 
 
-@router.get("/v1/controllers", summary="List the controllers", responses=problems())
+@router.get("/v1/controllers", summary="List the controllers")
 async def get_controllers(caller: Reader, database: DatabaseDep) -> ControllersPage:  # noqa: ARG001 - only readers
     """Every controller with all of its names, also those that a legal name in a processing made."""
     async with database.read() as session:

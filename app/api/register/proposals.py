@@ -108,7 +108,7 @@ class NewRuling(WireModel):
         return GateAnswer(self.approved, self.reason, self.same_legal_person)
 
 
-@router.get("/v1/proposals", summary="List what waits for a second person", responses=problems())
+@router.get("/v1/proposals", summary="List what waits for a second person")
 async def get_proposals(
     caller: Reader,  # noqa: ARG001 - only callers who may read all of the register
     database: DatabaseDep,

@@ -75,7 +75,7 @@ async def post_processing(  # noqa: PLR0917 - a body, and the parts that it take
     return await write.perform(caller, 201, register)
 
 
-@router.get("/v1/processings", summary="List the register", responses=problems())
+@router.get("/v1/processings", summary="List the register")
 async def get_processings(caller: Reader, database: DatabaseDep) -> ProcessingsPage:
     """Every processing with its present version and status. The list is short, and not paged."""
     async with database.read() as session:
