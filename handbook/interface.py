@@ -22,7 +22,7 @@ _GENERAL: Final = "## Any request\n"
 _DOMAIN: Final = """
 ## What was asked for
 
-Nothing is recorded when one of these is answered.
+Nothing is recorded when one of these is answered, but an import and its proposal by `import-not-approved`.
 """
 GENERAL: Final[Mapping[str, tuple[str, str]]] = {
     "malformed": (

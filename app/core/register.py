@@ -32,13 +32,13 @@ class ProcessingNotApprovedError(ConflictError):
 
 
 class ProposalPendingError(ConflictError):
-    """A version of this processing waits to be approved or rejected: nothing is added to it before."""
+    """A proposal about this waits to be answered: nothing is added to it before."""
 
     slug = "proposal-pending"
 
 
 class NotProposedError(ConflictError):
-    """This version does not wait for anybody: it was never proposed, or it was approved or rejected already."""
+    """This does not wait for anybody: it was never proposed, or it was answered already."""
 
     slug = "not-proposed"
 

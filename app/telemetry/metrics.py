@@ -89,7 +89,7 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
     "sceau_database_up": ("1 if the database answered this scrape, else 0.",),
     "sceau_database_waits_for_standby": ("1 if its commits wait for a synchronous standby, else 0.",),
     "sceau_decision_log_flushes": ("Flushes of the decision log that failed.", "what"),
-    "sceau_decision_log_rows": ("Rows of the decision log, by what became of them.", "what"),
+    "sceau_decision_log_rows": ("Rows of the decision log, and their outcome.", "what"),
     "sceau_decision_log_waiting": ("Rows that wait to be written.",),
     "sceau_decisions": ("Decisions answered.", "decision", "reason"),
     "sceau_event_loop_lag_seconds": (
@@ -131,7 +131,7 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
     "sceau_restored_behind": ("1 while a worker finds that the database was set back, else 0.",),
     "sceau_tokens": ("Access tokens checked, by what they were found to be.", "outcome"),
     "sceau_unanswered": ("Questions not answered for want of facts.", "article"),
-    "sceau_unread": ("Requests refused before they were read (400, 408, 414, 431).", "problem"),
+    "sceau_unread": ("Requests refused before they were read.", "problem"),
     "sceau_webhook_attempts": ("Attempts to deliver, by how they ended.", "endpoint", "outcome"),
     "sceau_webhook_deliveries": ("Deliveries that wait or were given up.", "endpoint", "status"),
     "sceau_webhook_lost": (
@@ -139,7 +139,7 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
         "endpoint",
         "status",
     ),
-    "sceau_writes": ("Transactions, by what they recorded and what became of them.", "kind", "outcome"),
+    "sceau_writes": ("Events of consents (`other`: transactions without one), and their outcome.", "kind", "outcome"),
 }
 """Every family of metrics by its name: what it tells, then its labels."""
 OfWorkers = Literal["livemax", "livemin", "livesum"]
