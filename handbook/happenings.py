@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.core.consent import EventKind
-from app.events.outbox import ENDING, ClosureCause, EventType
+from app.events.outbox import ClosureCause, EventType
 from handbook.lists import listing, page
 
 INTRODUCTION: Final = """
@@ -13,8 +13,8 @@ events](../webhooks.md)). Those that end a consent carry `"effects": ["stop", "e
 analysed any more, and what was derived is to be erased. Ignore types that you do not know.
 """
 TOLD: Final[Mapping[EventType, str]] = {
-    EventType.GRANTED: "A consent was given; or an unlawful grant was recorded, which its state says.",
-    EventType.REFUSED: "The person refused.",
+    EventType.GRANTED: "A grant was recorded: `state` is the consent's then, `in_force` where it counts.",
+    EventType.REFUSED: "The person refused, which ends a consent if one stood; `state` is the refusal's then.",
     EventType.WITHDRAWN: "The person withdrew.",
     EventType.RENEWAL_DUE: "A consent will lapse soon: `notice` says how long before, `expires_at` when.",
     EventType.CONFIRMATION_DUE: "A joint consent stands, and its person is a child no more: have them confirm it.",
@@ -25,6 +25,14 @@ TOLD: Final[Mapping[EventType, str]] = {
     EventType.INVALIDATED: "Its version or text was invalidated: it never was a lawful basis.",
     EventType.ERASED: "The person's identifier is gone.",
     EventType.NAME_REMOVED: "`subject` is no name of its person any more: stop for it. The consent stands.",
+}
+_ENDING: Final = {
+    EventType.WITHDRAWN,
+    EventType.CLOSED,
+    EventType.ERASED,
+    EventType.EXPIRED,
+    EventType.SUPERSEDED,
+    EventType.INVALIDATED,
 }
 CAUSES: Final[Mapping[ClosureCause, str]] = {
     ClosureCause.ACCOUNT_CLOSED: "The user left.",
@@ -47,7 +55,7 @@ _HELD: Final = "## What the ledger holds\n\nThe kinds of entries about a person.
 
 def events_page() -> str:
     """The whole page."""
-    types = ((each.value, "ends a consent" if each.value in ENDING else "", TOLD[each]) for each in EventType)
+    types = ((each.value, "ends a consent" if each in _ENDING else "", TOLD[each]) for each in EventType)
     causes = ((each.value, "", CAUSES[each]) for each in ClosureCause)
     kinds = ((each.value, "", HELD[each]) for each in EventKind)
     return page(

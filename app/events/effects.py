@@ -14,7 +14,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.session import ReadSession, WriteSession, record_of
-from app.events.outbox import ENDING, OutboxEvent, load_progress
+from app.events.outbox import OutboxEvent, load_progress
 from app.events.tables import effect_acknowledged, effect_owed
 
 MEDIA_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
@@ -39,9 +39,7 @@ def cloud_event(
             which could otherwise pass the message on to another as if it came from here. None leaves it out.
 
     """
-    data: dict[str, Any] = dict(event.data)
-    if event.type in ENDING:
-        data["effects"] = ["stop", "erase_derived_data"]
+    data = dict(event.data)
     if names is not None:
         data["subject"] = names[0] if names else None
         if names[1:]:
@@ -65,7 +63,7 @@ EXAMPLE: Final[Mapping[str, Any]] = {
     "type": "fr.sceau.consent.granted",
     "time": "2026-03-09T09:30:00.000000Z",
     "datacontenttype": "application/json",
-    "data": {"consent": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e10", "processing": "ads-mail"},
+    "data": {"consent": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e10", "processing": "ads-mail", "state": "in_force"},
 }
 
 

@@ -34,18 +34,6 @@ class EventType(StrEnum):
     NAME_REMOVED = "fr.sceau.consent.name_removed"
 
 
-ENDING: Final = (
-    EventType.REFUSED,
-    EventType.WITHDRAWN,
-    EventType.CLOSED,
-    EventType.ERASED,
-    EventType.EXPIRED,
-    EventType.SUPERSEDED,
-    EventType.INVALIDATED,
-)
-"""Types of event after which nothing may be analysed any more; a refusal counts where it ended a consent."""
-
-
 class ClosureCause(StrEnum):
     """What `closed` tells of: the user left, or the operator gave up the processing."""
 
@@ -61,6 +49,7 @@ class DomainEvent:
     """A fact for others: what happened to which subject's consent, and when.
 
     `kind` is the word after `fr.sceau.consent.`. `id` is the outbox row's id, where something else already names it.
+    `ends`: a consent ended, so that receivers must stop and erase what they derived (GDPR art. 7(3) and 17(1)(b)).
     """
 
     subject_ref: bytes
@@ -68,29 +57,29 @@ class DomainEvent:
     occurred_at: datetime
     data: Mapping[str, object]
     id: UUID | None = None
+    ends: bool = False
 
 
 _OUTBOX: Final = Put(
     order=80,
-    # What receivers owe after the end of a consent (app.events.effects) is recorded with the event: by when they erase
+    # What receivers owe (app.events.effects) is recorded with each event that asks them for effects: by when they erase
     # says the version in force, or else the latest.
-    sql=f"""
+    sql="""
 WITH put AS (
     INSERT INTO outbox (subject_ref, id, type, occurred_at, data, traceparent)
     SELECT ref, id, type, occurred_at, data, traceparent FROM json_to_recordset(CAST(%(rows)s AS json))
         AS event (ref bytea, id uuid, type text, occurred_at timestamptz, data jsonb, traceparent text)
-    RETURNING subject_ref, id, type, occurred_at, data ->> 'processing' AS processing, data ->> 'consent' AS consent
+    RETURNING id, occurred_at, data ->> 'processing' AS processing, data ->> 'consent' AS consent,
+        data -> 'effects' AS effects
 )
 INSERT INTO effect_owed (event, processing, consent, occurred_at, due_at)
 SELECT id, processing, CAST(consent AS uuid), occurred_at, occurred_at + (
     SELECT CAST(v.particulars ->> 'derived_data_erased_within' AS interval) FROM processing_version AS v
     WHERE v.processing = put.processing ORDER BY v.effective_from <= now() DESC, v.number DESC LIMIT 1)
-FROM put
-WHERE type IN ({", ".join(f"'{each}'" for each in ENDING)}) AND (type <> '{EventType.REFUSED}' OR EXISTS (
-    SELECT FROM consent AS c WHERE c.subject_ref = put.subject_ref AND c.processing = put.processing
-        AND c.decision = 'granted' AND c.ended_by = 'refused' AND c.ended_at = put.occurred_at))
-""",  # noqa: S608 - constants
+FROM put WHERE effects IS NOT NULL
+""",
 )
+_EFFECTS: Final = {"effects": ["stop", "erase_derived_data"]}
 
 
 async def put_in_outbox(session: WriteSession, *events: DomainEvent) -> None:
@@ -104,7 +93,7 @@ async def put_in_outbox(session: WriteSession, *events: DomainEvent) -> None:
             "id": event.id or uuid7(event.occurred_at),
             "type": TYPE_PREFIX + event.kind,
             "occurred_at": event.occurred_at,
-            "data": dict(event.data),
+            "data": {**event.data, **(_EFFECTS if event.ends else {})},
             "traceparent": cause(),
         }
         session.stage(_OUTBOX, row)

@@ -1,6 +1,7 @@
 """What receivers say they did after a consent ended: stopped, and erased; the console counts the rest."""
 
 import re
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
@@ -33,10 +34,31 @@ def _withdrawn(api, identifier="ads"):
 
 
 def test_an_end_asks_to_stop_and_to_erase(shared):
-    """The event of a withdrawal says both; that of a consent says neither."""
+    """The event of a withdrawal says both; that of a consent says neither, and its state instead."""
     withdrawn = _withdrawn(shared, "ended")
     assert withdrawn["data"]["effects"] == ["stop", "erase_derived_data"]
-    assert "effects" not in _event(shared, "granted", identifier="ended")["data"]
+    granted = _event(shared, "granted", identifier="ended")["data"]
+    assert granted == {"consent": withdrawn["data"]["consent"], "processing": "ended", "state": "in_force"}
+
+
+def test_a_consent_that_comes_after_its_withdrawal_says_so(shared):
+    """Its event is the last of the person's, and its state is no reason to analyse."""
+    shared.register("late")
+    clicked = datetime.now(UTC).isoformat()
+    shared.withdraw("alice", "late")
+    shared.decide("alice", "late", collected_at=clicked)
+    assert _event(shared, "granted", identifier="late")["data"]["state"] == "withdrawn"
+
+
+def test_a_closure_tells_of_no_refusal(shared):
+    """A refusal permits nothing, so that nothing ends: the answer lists none, and receivers hear of none."""
+    shared.register("refusing")
+    shared.decide("erin", "refusing", "refused")
+    shared.agreed("closing", "erin")
+    closed = shared.ok("POST", "/v1/subjects/closures", {"subject": subject("erin")})["closed"]
+    assert closed == [_event(shared, "closed", identifier="closing")["data"]["consent"]]
+    about = [each["type"] for each in shared.ok("GET", "/v1/events")["events"] if "refusing" in each["data"].values()]
+    assert about == ["fr.sceau.consent.refused"]
 
 
 def test_receivers_say_what_they_did(shared):

@@ -13,6 +13,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.fold import ConsentRow
 from app.db.session import ChangeKind, WriteSession, uuid7
+from app.events.outbox import put_in_outbox
 from app.ledger.identifiers import names_of
 from app.ledger.locators import (
     MovedError,
@@ -26,7 +27,7 @@ from app.ledger.locators import (
     sever,
 )
 from app.ledger.projection import LedgerEntry
-from app.operations.consents.ledgers import OpenLedger, append, open_ledger, tell
+from app.operations.consents.ledgers import OpenLedger, append, ends_of, open_ledger
 from app.operations.service.deployment import Deployment, SubjectName
 
 
@@ -67,8 +68,7 @@ async def close_ledger(session: WriteSession, caller: Caller, ledger: OpenLedger
     else:
         await end_account(session, ledger.ref, at)
     told = EventKind.ERASED if erased else EventKind.CLOSED
-    for row in ended:
-        await tell(session, ledger.ref, told, at, consent=row.id, processing=row.processing)
+    await put_in_outbox(session, *ends_of(ledger.ref, told, at, ended))
     return Closure(closed.entries[-1].event.id, tuple(row.id for row in ended), at)
 
 

@@ -5,12 +5,11 @@ transaction. When a statement counts in a ledger, and what is kept of who decide
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
-from uuid import UUID
 
 from app.auth.callers import Caller, Scope
 from app.core.article import PARIS, paris_midnight
@@ -19,7 +18,7 @@ from app.core.errors import CollectionTimeError, InvalidEvidenceError, NotFoundE
 from app.core.fold import ConsentRow, project
 from app.core.register import RegisterApproval
 from app.db.session import INSTANT, ChangeKind, LookedUp, Lookup, WriteSession
-from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
+from app.events.outbox import ClosureCause, DomainEvent
 from app.ledger.identifiers import KeptName, claim_document, documents_claimed, keep_name
 from app.ledger.locators import (
     Located,
@@ -355,7 +354,7 @@ async def append(
     """Append events to the ledger, its projection and the change table, in this transaction.
 
     Returns:
-        The ledger with them, and the consents that they ended, oldest first.
+        The ledger with them, and the consents that they ended, oldest first; a refusal is none.
 
     """
     append_entries(session, entries)
@@ -369,18 +368,17 @@ async def append(
     project_subject(session, ledger.ref, grown.consents, before)
     for locator in ledger.locators:
         session.change(ChangeKind.SUBJECT, locator)
-    stood = {each for each, row in before.items() if row.ended_by is None}
+    stood = {each for each, row in before.items() if row.ended_by is None and row.decision is EventKind.GRANTED}
     return grown, [row for row in grown.consents if row.ended_by is not None and row.id in stood]
 
 
-async def tell(
-    session: WriteSession, ref: bytes, kind: EventKind, at: datetime, *, consent: UUID, processing: str
-) -> None:
-    """Put into the outbox that something happened to a consent; a closure reported here is that of the account."""
-    data = {"consent": str(consent), "processing": processing}
-    if kind is EventKind.CLOSED:
-        data["cause"] = ClosureCause.ACCOUNT_CLOSED
-    await put_in_outbox(session, DomainEvent(ref, kind, at, data))
+def ends_of(ref: bytes, kind: EventKind, at: datetime, ended: Iterable[ConsentRow]) -> list[DomainEvent]:
+    """Return what receivers are told of consents that ended; a closure told of here is that of the account."""
+    cause = {"cause": ClosureCause.ACCOUNT_CLOSED} if kind is EventKind.CLOSED else {}
+    return [
+        DomainEvent(ref, kind, at, {"consent": str(row.id), "processing": row.processing, **cause}, ends=True)
+        for row in ended
+    ]
 
 
 # The parts of a statement that count: when it was made, and what it says of who decided and how old they are.

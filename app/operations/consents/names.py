@@ -28,9 +28,9 @@ from app.operations.consents.ledgers import (
     OpenLedger,
     OpenLedgers,
     append,
+    ends_of,
     new_account,
     open_ledgers,
-    tell,
     write_account,
 )
 from app.operations.consents.recorder import own_references
@@ -138,10 +138,8 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
     if not added:
         return []
     _, ended = await append(session, theirs, *added)
-    ended = [row for row in ended if row.decision is EventKind.GRANTED]
-    for row in ended:
-        # Dated now: the receivers that must erase what was derived hear of it only now.
-        await tell(session, theirs.ref, EventKind.WITHDRAWN, mine.now, consent=row.id, processing=row.processing)
+    # Dated now: the receivers that must erase what was derived hear of it only now.
+    await put_in_outbox(session, *ends_of(theirs.ref, EventKind.WITHDRAWN, mine.now, ended))
     return [row.id for row in ended]
 
 

@@ -27,6 +27,7 @@ from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError
 from app.db.session import WriteSession, uuid7
+from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.identifiers import names_of
 from app.ledger.link_store import keep_text, text_digest
 from app.ledger.projection import LedgerEntry, collection_of
@@ -36,8 +37,8 @@ from app.operations.consents.ledgers import (
     OpenLedgers,
     append,
     capacity_of,
+    ends_of,
     refuse_own_parent,
-    tell,
     time_of_grant,
     time_of_history,
     time_of_narrowing,
@@ -522,25 +523,26 @@ async def record(caller: Caller, decision: Said, opened: OpenLedgers) -> Recorde
     grown, ended = await append(session, ledger, entry)
     opened.grown(decision.subject, grown)
     at = entry.event.collected_at
-    granted = [row for row in ended if row.decision is EventKind.GRANTED]
     if isinstance(decision, Withdrawal):
-        to_tell = [] if decision.quiet else [(row.id, row.processing) for row in granted]
-        done: Done = recorded(entry, ledger, granted, caller)
+        done: Done = recorded(entry, ledger, ended, caller)
+        events = ends_of(ledger.ref, entry.event.kind, at, ended)
     else:
-        to_tell = [] if decision.quiet else [(entry.event.id, decision.processing)]
         standing = standing_now(grown.events, grown.registered(decision.processing), grown.now, deployment.policy)
         done = view_of(ledger.ref, entry.event, standing)
         if done.state is State.INVALID:
             lacking = defects(standing.grant_of(entry.event), standing.processing, standing.at)
             done = replace(done, defects=lacking)
         minor = (decision.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
-        ids = {row.id for row in granted}
+        ids = {row.id for row in ended}
         replaced = [event for event in grown.events if event.id in ids]
         if minor or done.state is not State.IN_FORCE or not covers(entry, replaced, standing):
             # A refusal, a grant that covers less than the one before it, or an age that others may fall with.
             session.narrow()
-    for consent, processing in to_tell:
-        await tell(session, ledger.ref, entry.event.kind, at, consent=consent, processing=processing)
+        data = {"consent": str(entry.event.id), "processing": decision.processing, "state": done.state}
+        ends = bool(ended) and entry.event.kind is EventKind.REFUSED
+        events = [DomainEvent(ledger.ref, entry.event.kind, at, data, ends=ends)]
+    if not decision.quiet:
+        await put_in_outbox(session, *events)
     return Recorded(entry, done)
 
 

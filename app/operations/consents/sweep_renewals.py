@@ -45,7 +45,7 @@ from app.ledger.sweep import (
     put_flags,
     with_any_due,
 )
-from app.operations.consents.ledgers import append, open_ledger, tell
+from app.operations.consents.ledgers import append, open_ledger
 from app.operations.consents.search_consents import view_consents
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import (
@@ -108,7 +108,8 @@ async def decline_renewal(
         evidence={**evidence, "consent": str(consent.id)},
     )
     await append(session, ledger, entry)
-    await tell(session, ledger.ref, EventKind.RENEWAL_DECLINED, at, consent=consent.id, processing=processing)
+    data = {"consent": str(consent.id), "processing": processing}
+    await put_in_outbox(session, DomainEvent(ledger.ref, EventKind.RENEWAL_DECLINED, at, data))
     return entry, consent.id
 
 
@@ -331,4 +332,5 @@ def _message(processing: str, item: Said, at: datetime) -> DomainEvent:
         data |= {"notice": f"P{item.flag.notice}D", "expires_at": item.expires_at.isoformat()}
     if item.flag.kind is FlagKind.CLOSED:
         data["cause"] = ClosureCause.PROCESSING_RETIRED
-    return DomainEvent(item.consent.subject_ref, _TYPES.get(item.flag.kind, item.flag.kind.value), at, data, item.id)
+    kind, ends = _TYPES.get(item.flag.kind, item.flag.kind.value), item.flag.kind is not FlagKind.DUE
+    return DomainEvent(item.consent.subject_ref, kind, at, data, item.id, ends=ends)

