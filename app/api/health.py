@@ -39,6 +39,10 @@ router = APIRouter(tags=["operation"])
 _NO_DATABASE: Final = (
     "The database cannot be reached: exempt purposes (L32-3, III) are still answered, nothing else is."
 )
+_JOURNAL_FAILS: Final = (
+    "This process could not write its last note into the journal; a write that forbids is then answered 503. "
+    "See docs/runbook.md, SceauJournalFails."
+)
 _STOPPING: Final = "The process is about to stop: send nothing new to it."
 _CLOCKS_APART_SECONDS: Final = 5.0
 _PATIENCE_SECONDS: Final = 1.0
@@ -114,6 +118,8 @@ async def readyz(
     notes = [amiss] if amiss is not None else await _notes(services)
     if (refusal := services.database.refusal) is not None:
         notes.append(f"{SERVER_REFUSES} {refusal}.")
+    if services.journal.failing:
+        notes.append(_JOURNAL_FAILS)
     notes += [*_silent_edges(services), *services.unprotected]
     ready = _ready(services, notes, decides=amiss is None)
     return Response(ready.model_dump_json(), media_type="application/json")

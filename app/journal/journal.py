@@ -69,13 +69,13 @@ class Journal:
     """One process's part of the journal.
 
     `epoch` is that of the database which is read now; `max_epoch` is the highest that this process has seen.
-    `failures` counts how often notes could not be kept.
+    `failures` counts how often notes could not be kept; `failing`: the last time.
     """
 
     def __init__(self, plan: JournalPlan) -> None:
         """Start knowing nothing; nothing is read or written."""
         self.epoch = self.max_epoch = 1
-        self.failures = 0
+        self.failures, self.failing = 0, False
         self._plan = plan
         self._recent: list[KeptNote] = []
         self._seen = SeenNotes()
@@ -122,8 +122,9 @@ class Journal:
             if noted.lines:
                 await self._keep_lines(noted.lines)
                 self._kept += noted.lines
+                self.failing = False
         except JournalError:
-            self.failures += 1
+            self.failures, self.failing = self.failures + 1, True
             raise
 
     async def keep_waiting(self, database: Database, *, left_for: timedelta | None = None) -> None:

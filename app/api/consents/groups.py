@@ -501,7 +501,9 @@ class WithdrawalBody(RecordView):
     """The entry of the ledger, the consents that ended, and since when no decision relies on them."""
 
     id: UUID
-    matched: bool = Field(description="False when nothing was recorded of that id before: is it the right one?")
+    matched: bool = Field(
+        description="False when nothing but withdrawals was recorded of that id: is it the right one?"
+    )
     withdrawn: list[UUID]
     effective_at: datetime
 

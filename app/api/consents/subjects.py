@@ -26,6 +26,7 @@ Ender = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))]
 """For routes that end a consent: no rate limit refuses them."""
 Eraser = Annotated[Caller, Depends(Needs(Scope.SUBJECTS_ERASE))]
 
+_ERASED = (409, "This was recorded under this Idempotency-Key, and its subject was erased since.")
 _NOT_LINKED = (404, "Nothing says that these two are one person's.")
 _NOT_ONES = (
     409,
@@ -131,6 +132,7 @@ class ClosureBody(RecordView):
     "/v1/subjects/ages",
     status_code=201,
     summary="State the age of a person",
+    responses=problems(_ERASED),
     response_model=AgeBody,
 )
 async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
@@ -152,6 +154,7 @@ async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write
 @router.post(
     "/v1/subjects/closures",
     summary="An account is closed",
+    responses=problems(_ERASED),
     response_model=ClosureBody,
 )
 async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:

@@ -408,7 +408,7 @@ class Withdrawal:
 class RecordedWithdrawal:
     """The entry, the consents that ended, and when it took effect.
 
-    `matched`: whether anything but withdrawals had been recorded of the id before.
+    `matched`: whether anything but withdrawals had been recorded of the id before that the caller may see.
     """
 
     id: UUID

@@ -26,13 +26,15 @@ def test_lines_are_sealed_and_a_line_that_was_altered_is_said(deployment):
 
 
 def test_a_write_that_cannot_be_noted_is_not_answered_as_done(deployment):
-    """Without the journal's directory, a withdrawal is recorded and gets 503; sent again with it, it gets 200."""
+    """Without the journal's directory a withdrawal is recorded and gets 503, as /readyz says; with it, it gets 200."""
     with deployment.serving() as service:
         with deployment.unmounted():
             refused = service.call("POST", "/v1/withdrawals", withdrawal("alice"))
+        assert "SceauJournalFails" in service.call("GET", "/readyz").text
         assert (refused.status_code, refused.json()["type"]) == (503, "urn:sceau:problem:outcome-unknown")
         eventually(lambda: asked(service, "alice") is False)  # it may have looked while there was no journal
         assert service.call("POST", "/v1/withdrawals", withdrawal("alice")).status_code == 200
+        assert "SceauJournalFails" not in service.call("GET", "/readyz").text
 
 
 def test_a_hook_gets_each_line(deployment, tmp_path):

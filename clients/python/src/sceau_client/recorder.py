@@ -2,6 +2,7 @@
 
 A write that got no answer is sent once more under the same key of idempotency, so that it is made once. Each method
 takes that key: give it the one of an `UnknownRecordError`, or one of your own that you keep until you have an answer.
+Only a link may be made twice: of the one whose answer was lost, nobody knows the address.
 """
 
 from collections.abc import Collection, Mapping
