@@ -10,7 +10,7 @@ from handbook.lists import listing, page
 INTRODUCTION: Final = """
 Events are CloudEvents 1.0: webhooks get them, and `GET /v1/events` hands them out ([receiving
 events](../webhooks.md)). Those that end a consent carry `"effects": ["stop", "erase_derived_data"]`: nothing may be
-analysed any more, and what was derived is to be erased. Ignore types that you do not know.
+analysed any more, and what was derived is to be erased.
 """
 TOLD: Final[Mapping[EventType, str]] = {
     EventType.GRANTED: "A grant was recorded: `state` is the consent's then, `in_force` where it counts.",
