@@ -52,6 +52,7 @@ def test_the_jobs_process_of_serve_delivers(stage, served):
     assert receiver.came[0].json["data"] == {
         "consent": consent,
         "processing": "ads",
+        "state": "in_force",
         "subject": {"type": "user", "id": "alice@example.fr"},
     }
     eventually(lambda: f'endpoint="{endpoint}",outcome="delivered"}} 1.0' in served.call("GET", "/metrics").text)
