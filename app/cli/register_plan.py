@@ -149,8 +149,13 @@ class PresentRegister:
 def plan_of(file: RegisterFile, present: PresentRegister) -> RegisterPlan:
     """The steps from the present register to that of a file. What the file does not name stays as it is."""
     plan = RegisterPlan(sorted(present.processings.keys() - file.processings.keys()))
-    for wanted in file.controllers.values():
-        _controller(wanted, present.controllers.get(str(wanted["id"])), plan)
+    both = {**present.controllers, **file.controllers}
+    for identifier, wanted in file.controllers.items():
+        same = [each for each, other in both.items() if each != identifier and _is_one_person(wanted, other)]
+        if same:
+            plan.impossible.append(f"controller {identifier}: {same[0]} is the same legal person")
+        else:
+            _controller(wanted, present.controllers.get(identifier), plan)
     for identifier, wanted in file.processings.items():
         registered = present.processings.get(identifier)
         if registered is None:
@@ -163,6 +168,11 @@ def plan_of(file: RegisterFile, present: PresentRegister) -> RegisterPlan:
         else:
             _processing(wanted, registered, present, plan)
     return plan
+
+
+def _is_one_person(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two controllers have one SIREN or one LEI."""
+    return one.get("identifier") is not None and all(one[name] == other[name] for name in ("kind", "identifier"))
 
 
 def _controller(wanted: Mapping[str, Any], registered: Mapping[str, Any] | None, plan: RegisterPlan) -> None:
@@ -194,6 +204,10 @@ def _processing(
         return
     compared = [name for name in VersionBody.model_fields if name not in {"controller", "purpose"}]
     changes = list(_changes(_with_controllers(wanted, present, latest), latest, compared))
+    if registered["status"] == "retired":
+        if changes or wanted.get("status") not in {None, "retired"}:
+            plan.impossible.append(f"processing {identifier}: it is retired, which is final: register another one")
+        return
     if waits is not None:
         if changes:
             plan.impossible.append(

@@ -84,16 +84,31 @@ def test_a_status_is_set(sceau, register_file, pair):
 
 @pytest.mark.parametrize(
     ("more", "message"),
-    [({"retention": "P7D"}, "say `material: true`"), ({"purpose": "statistics"}, "its purpose never changes")],
+    [
+        ({"retention": "P7D"}, "say `material: true`"),
+        ({"purpose": "statistics"}, "its purpose never changes"),
+        ({"id": "over", "status": "active"}, "it is retired, which is final"),
+        ({"id": "over", "retention": "P7D", "material": False}, "it is retired, which is final"),
+    ],
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_done(sceau, register_file, more, message):
     """One impossible change keeps the others from being made, too."""
-    sceau("apply", register_file(wanted("fixed")))
-    status, error, _ = sceau("apply", register_file(wanted("fixed", **more), wanted("never-made")))
+    sceau("apply", register_file(wanted("fixed"), wanted("over", status="retired")))
+    status, error, _ = sceau("apply", register_file({**wanted("fixed"), **more}, wanted("never-made")))
     assert status == 1
     assert message in error
     assert error.splitlines()[-1] == "Nothing was changed."
     assert "+ processing never-made" in sceau("apply", register_file(wanted("never-made")), "--dry-run")[2]
+
+
+@pytest.mark.parametrize("beside", [[], [CONTROLLER]], ids=["in the register", "in the file"])
+def test_one_legal_person_is_registered_once(sceau, register_file, beside):
+    """A second record of a SIREN is impossible, and nothing is done."""
+    sceau("apply", register_file())
+    twice = [*beside, {**CONTROLLER, "id": "exemple-bis"}]
+    status, error, _ = sceau("apply", register_file(wanted("never-made"), controllers=twice))
+    assert (status, error.splitlines()[-1]) == (1, "Nothing was changed.")
+    assert "controller exemple-bis: exemple is the same legal person" in error
 
 
 def test_every_mistake_in_a_file_is_told_at_once(sceau, register_file):

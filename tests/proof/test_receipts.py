@@ -355,8 +355,8 @@ def test_erasing_a_person_leaves_no_receipt_that_names_it(consented):
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("fr", ("Reçu : ", "Accord donné le", "contenu des messages", "Déposer une réclamation")),
-        ("en", ("Receipt: ", "Consent given on", "content of messages", "Lodge a complaint")),
+        ("fr", ("Reçu : ", "Accord donné le", "Enregistré le", "contenu des messages", "Déposer une réclamation")),
+        ("en", ("Receipt: ", "Consent given on", "Recorded on", "content of messages", "Lodge a complaint")),
     ],
 )
 def test_a_receipt_is_a_document_too(settled, language, words):

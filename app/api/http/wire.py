@@ -32,7 +32,7 @@ def is_json(content_type: bytes) -> bool:
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Read a JSON document (UTF-8), nested at most 200 levels deep.
+    """Read a JSON document (UTF-8), nested at most 201 levels deep.
 
     Raises:
         BadJsonError: it is not JSON, or not I-JSON, or a string in it holds a NUL character.

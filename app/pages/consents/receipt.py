@@ -67,6 +67,7 @@ def _rows(
         (t["withdraw"], _places(record["dpv:hasConsentControl"])),
         (t["rights"], _rights(record, t, language)),
         (t["notice"], [record.get("dpv:hasNotice", {}).get("schema:sha256", "")]),
+        (t["recorded"], [dates.moment(_at(record["dct:created"]), language)]),
         (t["number"], [record["dct:identifier"]]),
     ]
     leading = {t["withdraw"], t["rights"]}
