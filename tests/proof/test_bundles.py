@@ -220,6 +220,19 @@ def test_a_bundle_that_was_written_to_a_pipe_is_good(log):
     assert log.verify(made)[0] == 3
 
 
+def test_sizes_may_stand_in_both_places(log):
+    """A file's sizes may stand in its header besides its extra field, as old Pythons write them; others may not."""
+    bundle, both = log.bundle(), log.place / "both.zip"
+    for more, expected in ((0, INCOMPLETE), (1, WRONG)):
+        content = bytearray(bundle.read_bytes())
+        with zipfile.ZipFile(bundle) as bag:
+            wide = [each for each in bag.infolist() if each.filename.startswith("data/")]
+        for each in wide:
+            struct.pack_into("<II", content, each.header_offset + 18, each.compress_size + more, each.file_size)
+        both.write_bytes(content)
+        assert ended(log.verify(both), expected), more
+
+
 PIPED = """
 import sys, zipfile
 from app.proof.entries import Bag

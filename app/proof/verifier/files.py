@@ -116,8 +116,8 @@ def _is_whole(bag: zipfile.ZipFile, file: IO[bytes]) -> bool:
             after = [b"PK\7\x08" + width.pack(*true) for width in (_BEHIND, _BEHIND_WIDE)]
             read = file.read(len(after[1]))
             at += next((len(one) for one in reversed(after) if read.startswith(one)), len(read) + 1)
-        elif (stated[0], *sizes) != true or (extra and stated[1:] != [_IN_WIDE, _IN_WIDE]):
-            return False
+        elif (stated[0], *sizes) != true or stated[1:] not in ([_IN_WIDE] * 2, [*true[1:]]):
+            return False  # Python before 3.11.4 writes the sizes in both places
     size = file.seek(0, 2)
     file.seek(max(0, size - _END_WIDE.size - _LOCATOR - _END.size))
     tail = file.read()
