@@ -9,25 +9,27 @@ from handbook.lists import listing, page
 
 INTRODUCTION: Final = """
 Events are CloudEvents 1.0: webhooks get them, and `GET /v1/events` hands them out ([receiving
-events](../webhooks.md)). Those that end a consent carry `"effects": ["stop", "erase_derived_data"]`: nothing may be
-analysed any more, and what was derived is to be erased.
+events](../webhooks.md)). An event carries `"effects": ["stop", "erase_derived_data"]` exactly where what a consent
+permitted is permitted no more: stop, and erase what was derived.
 """
 TOLD: Final[Mapping[EventType, str]] = {
     EventType.GRANTED: "A grant was recorded: `state` is the consent's then, `in_force` where it counts.",
-    EventType.REFUSED: "The person refused, which ends a consent if one stood; `state` is the refusal's then.",
+    EventType.REFUSED: "The person refused; `state` is the refusal's then.",
     EventType.WITHDRAWN: "The person withdrew.",
+    EventType.REPLACED: "A refusal came after it, or a grant that permits less or does not count.",
     EventType.RENEWAL_DUE: "A consent will lapse soon: `notice` says how long before, `expires_at` when.",
     EventType.CONFIRMATION_DUE: "A joint consent stands, and its person is a child no more: have them confirm it.",
     EventType.RENEWAL_DECLINED: "A consent stands, and its person does not want to be asked again.",
     EventType.EXPIRED: "It has lapsed.",
     EventType.SUPERSEDED: "A material version of the processing came into force.",
     EventType.CLOSED: "The account or the processing ended; `cause` says which.",
-    EventType.INVALIDATED: "Its version or text was invalidated: it never was a lawful basis.",
+    EventType.INVALIDATED: "Its version or text was invalidated, or a later age or no makes it invalid.",
     EventType.ERASED: "The person's identifier is gone.",
     EventType.NAME_REMOVED: "`subject` is no name of its person any more: stop for it. The consent stands.",
 }
 _ENDING: Final = {
     EventType.WITHDRAWN,
+    EventType.REPLACED,
     EventType.CLOSED,
     EventType.ERASED,
     EventType.EXPIRED,
@@ -55,7 +57,7 @@ _HELD: Final = "## What the ledger holds\n\nThe kinds of entries about a person.
 
 def events_page() -> str:
     """The whole page."""
-    types = ((each.value, "ends a consent" if each in _ENDING else "", TOLD[each]) for each in EventType)
+    types = ((each.value, "end" if each in _ENDING else "", TOLD[each]) for each in EventType)
     causes = ((each.value, "", CAUSES[each]) for each in ClosureCause)
     kinds = ((each.value, "", HELD[each]) for each in EventKind)
     return page(

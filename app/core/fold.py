@@ -332,6 +332,24 @@ class Standing:
         return State.EXPIRED if lapsed else State.IN_FORCE
 
     @cached_property
+    def permits(self) -> frozenset[Element]:
+        """The elements that the person's consent permits to be analysed; none where no consent is in force."""
+        if self.grant is None or self.state_of(self.grant.event) is not State.IN_FORCE:
+            return frozenset()
+        return covered(self.grant, self.processing)
+
+    def has_permitted(self, consent: ConsentEvent) -> bool:
+        """Return whether a grant permits, or permitted until time, the register or a later grant ended it."""
+        state = self.state_of(consent)
+        if state not in _MAY_HAVE_PERMITTED:
+            return state in _PERMITTED
+        version = self.processing.version(consent.version or 0)
+        if version is None or not version.in_force_at(self.at):
+            return False
+        began = max(consent.collected_at, version.effective_from or consent.collected_at)
+        return not defects(self.grant_of(consent), self.processing, began)
+
+    @cached_property
     def _counting(self) -> Sequence[ConsentEvent]:
         """The decisions that count."""
         return [event for event in self.account.decisions if counts(event, self.processing, self.at)]
@@ -346,6 +364,31 @@ class Standing:
 
     def _superseded(self, grant: ConsentEvent) -> bool:
         return self.processing.superseded(grant.version or 0, self.at)
+
+
+_PERMITTED: Final = frozenset({State.IN_FORCE, State.EXPIRED, State.SUPERSEDED})
+_MAY_HAVE_PERMITTED: Final = frozenset({State.INVALID, State.INVALIDATED, State.REPLACED})
+"""A grant in one of these states permitted if it was lawful when it began to count."""
+
+
+def is_lost(consent: ConsentEvent, before: Standing, after: Standing) -> bool:
+    """Return whether what a grant permitted is permitted no more, neither by it nor by another.
+
+    Then receivers must stop, and erase what they derived (GDPR art. 7(3) and 17(1)(b)). What the version in force does
+    not declare any more counts for nothing while the person's consent to the rest goes on.
+
+    Args:
+        consent: the granted event.
+        before: where the person stood before what may have ended it.
+        after: where the person stands since; the same as `before` where only time or the register may have ended it.
+
+    """
+    if after.state_of(consent) is State.IN_FORCE or not before.has_permitted(consent):
+        return False
+    version = after.processing.version_at(after.at)
+    permitted = covered(before.grant_of(consent), before.processing)
+    analysed = permitted if version is None else permitted & version.elements
+    return not after.permits or not analysed <= after.permits
 
 
 def fold(events: Iterable[ConsentEvent], processing: Processing, at: datetime, policy: PeriodPolicy) -> Standing:

@@ -16,7 +16,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, State
 from app.core.consent_link import renewal_declined
 from app.core.errors import InvalidNoticeError
-from app.core.fold import Standing
+from app.core.fold import Standing, is_lost
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, Status
 
@@ -100,11 +100,11 @@ def examine(consent: ConsentEvent, standing: Standing, stage: int, renewal: Rene
     """Return what to flag now about a grant that has reached a stage.
 
     Only the latest notice that is due is flagged: after days without a sweep the earlier ones are skipped. A consent
-    that is not in force, lapsed or superseded by itself (replaced, refused, withdrawn, closed, invalid, pending) gets
-    no flag.
+    that is not in force, lapsed or superseded by itself (refused, withdrawn, closed, never valid, pending) gets no
+    flag, nor does one of which another consent permits all that it permitted.
 
     Args:
-        consent: the granted event.
+        consent: the granted event; no event ended it when that event was recorded (`ConsentRow.ended_by`).
         standing: where its subject stands, at an instant not before any of their events.
         stage: the days of the last notice that was flagged, or one of the stages above.
         renewal: how the deployment announces renewals.
@@ -119,11 +119,12 @@ def examine(consent: ConsentEvent, standing: Standing, stage: int, renewal: Rene
         return _for_ever(FlagKind.INVALIDATED if kind is not None and state is State.INVALIDATED else kind)
     if state is State.PENDING:
         return Examined(None, None)
+    lost = is_lost(consent, standing, standing)
     if processing.superseded(consent.version or 0, at):
-        return _for_ever(FlagKind.SUPERSEDED if state is State.SUPERSEDED else None)
+        return _for_ever(FlagKind.SUPERSEDED if lost else None)
     expires_at = standing.expiry_of(consent)
     if at >= expires_at:
-        return Examined(Flag(FlagKind.EXPIRED) if state is State.EXPIRED else None, EXPIRED_STAGE)
+        return Examined(Flag(FlagKind.EXPIRED) if lost else None, EXPIRED_STAGE)
     notices = _applicable(processing, consent.version or 0, renewal, at)
     due = min((days for days in notices if notice_at(expires_at, days) <= at), default=None)
     if due is None or due >= stage or status is not Status.ACTIVE:

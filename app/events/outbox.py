@@ -23,6 +23,7 @@ class EventType(StrEnum):
     GRANTED = "fr.sceau.consent.granted"
     REFUSED = "fr.sceau.consent.refused"
     WITHDRAWN = "fr.sceau.consent.withdrawn"
+    REPLACED = "fr.sceau.consent.replaced"
     RENEWAL_DUE = "fr.sceau.consent.renewal_due"
     CONFIRMATION_DUE = "fr.sceau.consent.confirmation_due"
     RENEWAL_DECLINED = "fr.sceau.consent.renewal_declined"
@@ -49,7 +50,8 @@ class DomainEvent:
     """A fact for others: what happened to which subject's consent, and when.
 
     `kind` is the word after `fr.sceau.consent.`. `id` is the outbox row's id, where something else already names it.
-    `ends`: a consent ended, so that receivers must stop and erase what they derived (GDPR art. 7(3) and 17(1)(b)).
+    `ends`: what a consent permitted is permitted no more, so that receivers must stop and erase what they derived
+    (`app.core.fold.is_lost`).
     """
 
     subject_ref: bytes

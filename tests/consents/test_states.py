@@ -28,16 +28,16 @@ class User:
         self.api, self.clock = api, clock
         number = next(_numbers)
         self.name, self.processing = f"user{number}", f"ads{number}"
-        self.closed_at = None
+        self.closed_at, self.found = None, set()
         clock.at = START - timedelta(days=7)  # the clock may be set back, not to before the text existed
         api.register(self.processing)
         self.changed_at = clock.at
         clock.at = START
 
-    def grant(self):
+    def grant(self, **more):
         """Consent, as the present holder of the id."""
         self._after_its_closure()
-        self.api.decide(self.name, self.processing)
+        self.api.decide(self.name, self.processing, **more)
 
     def _after_its_closure(self):
         """Move the clock past the last closure of the id, since an earlier grant would be refused."""
@@ -60,7 +60,8 @@ class User:
         """Find an older paper consent."""
         stated = self.clock.at - timedelta(days=40)
         if self.closed_at is None or stated > self.closed_at:  # else it is the consent of the id's earlier holder
-            self.api.decide(self.name, self.processing, collected_at=stated.isoformat())
+            found = self.api.decide(self.name, self.processing, collected_at=stated.isoformat())
+            self.found.add(found["id"])
 
     def refuse(self):
         """Refuse."""

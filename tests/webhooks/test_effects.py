@@ -71,7 +71,7 @@ def test_receivers_say_what_they_did(shared):
 
 
 def test_nothing_is_acknowledged_that_ended_no_consent(shared):
-    """A consent given, a refusal that ended none, and an event that never was are 404."""
+    """A consent given, a refusal, and an event that never was are 404; what a refusal replaced is not."""
     _withdrawn(shared, "given")
     shared.decide("bob", "given", "refused")
     for event in (
@@ -82,7 +82,7 @@ def test_nothing_is_acknowledged_that_ended_no_consent(shared):
         assert _say(shared, event, "stopped").status_code == 404
     shared.decide("carol", "given")
     shared.decide("carol", "given", "refused")
-    assert _say(shared, _event(shared, "refused", 2, "given")["id"], "stopped").status_code == 201
+    assert _say(shared, _event(shared, "replaced", identifier="given")["id"], "stopped").status_code == 201
 
 
 def test_a_caller_acknowledges_for_the_processings_that_it_may_name(shared):

@@ -116,7 +116,9 @@ class NewImport(WireModel):
         description="Each is checked and answered for itself"
     )
     dry_run: StrictBool = Field(default=False, description="Judge the rows, and record nothing")
-    notify: StrictBool = Field(default=False, description="Tell receivers of each decision, as of a live one")
+    notify: StrictBool = Field(
+        default=False, description="Tell receivers of each decision, as of a live one, and not only of an end"
+    )
     grants_expected: Annotated[StrictInt, Field(ge=0, le=10_000_000_000)] = Field(
         default=0,
         description="How many grants the whole import holds: where two persons decide, another approves so many",

@@ -11,9 +11,7 @@ from app.auth.callers import Caller
 from app.auth.store import forget_answers
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
-from app.core.fold import ConsentRow
 from app.db.session import ChangeKind, WriteSession, uuid7
-from app.events.outbox import put_in_outbox
 from app.ledger.identifiers import names_of
 from app.ledger.locators import (
     MovedError,
@@ -27,7 +25,7 @@ from app.ledger.locators import (
     sever,
 )
 from app.ledger.projection import LedgerEntry
-from app.operations.consents.ledgers import OpenLedger, append, ends_of, open_ledger
+from app.operations.consents.ledgers import OpenLedger, append, open_ledger
 from app.operations.service.deployment import Deployment, SubjectName
 
 
@@ -56,31 +54,27 @@ async def close_subject(session: WriteSession, deployment: Deployment, caller: C
 
 
 async def close_ledger(session: WriteSession, caller: Caller, ledger: OpenLedger, *, erased: bool = False) -> Closure:
-    """Append a closure to an open ledger, notify receivers, and make the person's names lead nowhere.
+    """Append a closure to an open ledger, and make the person's names lead nowhere.
 
     `erased`: an erasure follows the closure, and receivers are notified of it alone: it says more. The names are left
     to `forget_people`.
     """
-    at = ledger.after_everything
-    closed, ended = await _append_for_all(session, caller, ledger, EventKind.CLOSED)
-    if erased:
-        await _append_for_all(session, caller, closed, EventKind.ERASED)
-    else:
-        await end_account(session, ledger.ref, at)
-    told = EventKind.ERASED if erased else EventKind.CLOSED
-    await put_in_outbox(session, *ends_of(ledger.ref, told, at, ended))
-    return Closure(closed.entries[-1].event.id, tuple(row.id for row in ended), at)
-
-
-async def _append_for_all(
-    session: WriteSession, caller: Caller, ledger: OpenLedger, kind: EventKind
-) -> tuple[OpenLedger, list[ConsentRow]]:
-    """Append an event about every processing of the subject; return the ledger after it and the consents it ended."""
     session.narrow()
+    closure = _for_all(caller, ledger, EventKind.CLOSED)
+    entries = [closure]
+    if erased:
+        entries.append(_for_all(caller, ledger.with_entries(closure), EventKind.ERASED))
+    else:
+        await end_account(session, ledger.ref, closure.recorded_at)
+    _, ended = await append(session, ledger, *entries)
+    return Closure(closure.event.id, tuple(consent.id for consent in ended), closure.recorded_at)
+
+
+def _for_all(caller: Caller, ledger: OpenLedger, kind: EventKind) -> LedgerEntry:
+    """Return an entry about every processing of the person, dated after everything in the ledger."""
     at = ledger.after_everything
     event = ConsentEvent(id=uuid7(at), kind=kind, processing=None, collected_at=at, order=ledger.next_order)
-    entry = LedgerEntry(subject_ref=ledger.ref, event=event, recorded_at=at, recorded_by=caller.id)
-    return await append(session, ledger, entry)
+    return LedgerEntry(subject_ref=ledger.ref, event=event, recorded_at=at, recorded_by=caller.id)
 
 
 async def erase_subject(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:

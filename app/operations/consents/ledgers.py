@@ -5,20 +5,23 @@ transaction. When a statement counts in a ledger, and what is kept of who decide
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from app.auth.callers import Caller, Scope
 from app.core.article import PARIS, paris_midnight
-from app.core.consent import ConsentEvent, EventKind, age_known, makes_older
+from app.core.consent import BY_RANK, ConsentEvent, EventKind, State, age_known, makes_older
 from app.core.errors import CollectionTimeError, InvalidEvidenceError, NotFoundError
-from app.core.fold import ConsentRow, project
+from app.core.fold import ConsentRow, is_lost, project
+from app.core.period import PeriodPolicy
 from app.core.register import RegisterApproval
+from app.core.renewal import FlagKind
 from app.db.session import INSTANT, ChangeKind, LookedUp, Lookup, WriteSession
-from app.events.outbox import ClosureCause, DomainEvent
+from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
 from app.ledger.identifiers import KeptName, claim_document, documents_claimed, keep_name
 from app.ledger.locators import (
     Located,
@@ -32,9 +35,10 @@ from app.ledger.locators import (
 )
 from app.ledger.projection import LedgerEntry, collection_of, project_subject, without_age
 from app.ledger.store import append_entries, ledgers_behind
+from app.ledger.sweep import flags_of
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
 from app.operations.service.gate import how_many_decide
-from app.register.records import ProcessingRecord
+from app.register.records import ProcessingRecord, standing_now
 from app.register.store import STAMP, RegisterEntries
 
 _AT_A_STRETCH: Final = 25
@@ -52,7 +56,8 @@ class OpenLedger:
     the ledger names or that were asked for when it was opened; None for an id that is not registered. `keys`: identify
     the pseudonym keys by which the person is found. `projected`: the consents that the entries amount to, once
     computed. `shared`: several people share this mailbox. `set_back`: the database is known to have lost writes that
-    were answered, and takes nothing that may permit more.
+    were answered, and takes nothing that may permit more. `committed`: how many of the entries were recorded before
+    this transaction, so that others may have acted on them. `policy`: how the deployment counts periods.
     """
 
     ref: bytes
@@ -66,6 +71,8 @@ class OpenLedger:
     set_back: bool = False
     keys: tuple[str, ...] = ()
     projected: tuple[ConsentRow, ...] | None = None
+    committed: int = 0
+    policy: PeriodPolicy = field(default_factory=PeriodPolicy)
 
     @property
     def next_order(self) -> int:
@@ -272,6 +279,8 @@ class Opening:
                 shared=account.shared,
                 set_back=session.committing.set_back,
                 keys=self.deployment.pseudonyms.makers(),
+                committed=len(recorded.get(ref, ())),
+                policy=self.deployment.policy,
             )
         return opened
 
@@ -349,12 +358,15 @@ async def open_ledger(
 
 
 async def append(
-    session: WriteSession, ledger: OpenLedger, *entries: LedgerEntry
-) -> tuple[OpenLedger, list[ConsentRow]]:
-    """Append events to the ledger, its projection and the change table, in this transaction.
+    session: WriteSession, ledger: OpenLedger, *entries: LedgerEntry, quiet: bool = False
+) -> tuple[OpenLedger, list[ConsentEvent]]:
+    """Append events to the ledger, its projection and the change table, and tell receivers of the consents that ended.
+
+    Receivers must act on the end of every consent that permitted something, whatever ended it. They hear also of the
+    other consents that a withdrawal or a closure ended, unless `quiet`.
 
     Returns:
-        The ledger with them, and the consents that they ended, oldest first; a refusal is none.
+        The ledger with the entries, and the consents that ended or permit no more with them, oldest first.
 
     """
     append_entries(session, entries)
@@ -362,23 +374,76 @@ async def append(
         # By one of the locators a replay finds a person who has a new pseudonym since a restore.
         noted = {"entry": entry, "locators": ledger.locators, "keys": ledger.keys}
         session.note("ledger", noted, ("consent_event", str(entry.event.id)))
-    before = {row.id: row for row in ledger.consents}
     grown = ledger.with_entries(*entries)
     grown = replace(grown, projected=grown.consents)
-    project_subject(session, ledger.ref, grown.consents, before)
+    project_subject(session, ledger.ref, grown.consents, {row.id: row for row in ledger.consents})
     for locator in ledger.locators:
         session.change(ChangeKind.SUBJECT, locator)
-    stood = {each for each, row in before.items() if row.ended_by is None and row.decision is EventKind.GRANTED}
-    return grown, [row for row in grown.consents if row.ended_by is not None and row.id in stood]
+    endings = await _endings(session, ledger, grown)
+    at = max(grown.now, *(entry.event.collected_at for entry in entries))
+    is_erasure = any(entry.event.kind is EventKind.ERASED for entry in entries)
+    told = [each for each in endings if each.is_lost or (each.state in _TOLD_ALWAYS and not quiet)]
+    await put_in_outbox(session, *(_event_of(ledger.ref, each, at, is_erasure=is_erasure) for each in told))
+    return grown, [each.consent for each in endings]
 
 
-def ends_of(ref: bytes, kind: EventKind, at: datetime, ended: Iterable[ConsentRow]) -> list[DomainEvent]:
-    """Return what receivers are told of consents that ended; a closure told of here is that of the account."""
-    cause = {"cause": ClosureCause.ACCOUNT_CLOSED} if kind is EventKind.CLOSED else {}
-    return [
-        DomainEvent(ref, kind, at, {"consent": str(row.id), "processing": row.processing, **cause}, ends=True)
-        for row in ended
-    ]
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """A consent that ended, its state since, and whether it permitted something that nothing permits now."""
+
+    consent: ConsentEvent
+    state: State
+    is_lost: bool
+
+
+_TOLD_ALWAYS: Final = frozenset({State.WITHDRAWN, State.CLOSED})
+_ENDED_BY_EVENT: Final = frozenset({*_TOLD_ALWAYS, State.REPLACED})
+"""What receivers hear of a consent in one of these states; in every other it is not valid any more (`invalidated`)."""
+
+
+async def _endings(session: WriteSession, before: OpenLedger, after: OpenLedger) -> list[_Ending]:
+    """Return the consents that ended between two states of a ledger, oldest first.
+
+    Of a consent that time or the register ended before, the sweep told if it flagged it.
+    """
+    added = [entry.event for entry in after.entries[len(before.entries) :]]
+    stood = {row.id: row.processing for row in before.consents if row.ended_by is None}
+    is_age = any(event.collection.age_band is not None for event in added)
+    touched = {name for name in stood.values() if is_age or any(event.concerns(name) for event in added)}
+    was, now = (
+        {name: standing_now(each.events, each.registered(name), each.now, each.policy) for name in touched}
+        for each in (before, after)
+    )
+    over = {row.id for row in after.consents if row.ended_by is not None}
+    recorded = {entry.event.id for entry in before.entries[: before.committed]}
+    flagged: Collection[UUID] | None = None
+    endings = []
+    for consent in sorted(before.events, key=BY_RANK):
+        if consent.kind is not EventKind.GRANTED or stood.get(consent.id) not in touched:
+            continue
+        standing, since = was[stood[consent.id]], now[stood[consent.id]]
+        is_in_force = standing.state_of(consent) is State.IN_FORCE
+        lost = (is_in_force or consent.id in over) and consent.id in recorded and is_lost(consent, standing, since)
+        if lost and not is_in_force:
+            flagged = await _flagged(session, before.ref) if flagged is None else flagged
+            lost = consent.id not in flagged
+        if lost or consent.id in over:
+            endings.append(_Ending(consent, since.state_of(consent), lost))
+    return endings
+
+
+async def _flagged(session: WriteSession, ref: bytes) -> frozenset[UUID]:
+    """Return the person's consents whose end the sweep has told of."""
+    return frozenset(flag["consent"] for flag in await flags_of(session, ref) if flag["kind"] != FlagKind.DUE)
+
+
+def _event_of(ref: bytes, ending: _Ending, at: datetime, *, is_erasure: bool) -> DomainEvent:
+    """Return what receivers are told; a closure told of here is that of the account."""
+    word = ending.state if ending.state in _ENDED_BY_EVENT else FlagKind.INVALIDATED
+    data = {"consent": str(ending.consent.id), "processing": ending.consent.processing}
+    if word is State.CLOSED and not is_erasure:
+        data["cause"] = ClosureCause.ACCOUNT_CLOSED
+    return DomainEvent(ref, EventKind.ERASED if is_erasure else word, at, data, ends=ending.is_lost)
 
 
 # The parts of a statement that count: when it was made, and what it says of who decided and how old they are.

@@ -28,7 +28,6 @@ from app.operations.consents.ledgers import (
     OpenLedger,
     OpenLedgers,
     append,
-    ends_of,
     new_account,
     open_ledgers,
     write_account,
@@ -138,9 +137,7 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
     if not added:
         return []
     _, ended = await append(session, theirs, *added)
-    # Dated now: the receivers that must erase what was derived hear of it only now.
-    await put_in_outbox(session, *ends_of(theirs.ref, EventKind.WITHDRAWN, mine.now, ended))
-    return [row.id for row in ended]
+    return [consent.id for consent in ended]
 
 
 def _carried(caller: Caller, stated: KeptName, entry: LedgerEntry, after: OpenLedger) -> LedgerEntry:

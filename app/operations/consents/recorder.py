@@ -22,7 +22,7 @@ from app.core.errors import (
     TooManyConsentsError,
     UnknownVersionError,
 )
-from app.core.fold import ConsentRow, Standing, covered, defects
+from app.core.fold import Standing, covered, defects
 from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError
@@ -37,7 +37,6 @@ from app.operations.consents.ledgers import (
     OpenLedgers,
     append,
     capacity_of,
-    ends_of,
     refuse_own_parent,
     time_of_grant,
     time_of_history,
@@ -129,7 +128,8 @@ class Collected:
     `collected_at`: the database's clock times a press on the page. `historic`: a
     row of an import. It keeps its date; a grant whose proof is incomplete, or whose text was not registered yet, is
     recorded with its text unknown and never permits (`unknown`). `until`: when the older system stopped deciding.
-    `joint_form`: several people signed the form. `quiet`: receivers are not notified.
+    `joint_form`: several people signed the form. `quiet`: receivers are told of nothing but the end of a consent that
+    permitted something.
     """
 
     subject: SubjectName
@@ -391,7 +391,7 @@ class Withdrawal:
     """What a caller says; `processing` None withdraws from every processing of IV, registered now or later.
 
     `link`: the consent page's link through which it came, if any. `capacity`: what it says of the person's age.
-    `historic`: a row of an import, which keeps its date. `quiet`: receivers are not notified.
+    `historic`: a row of an import, which keeps its date. `quiet`: as of `Collected`.
     """
 
     subject: SubjectName
@@ -456,12 +456,14 @@ def is_known(events: Iterable[ConsentEvent], processings: Collection[str] | None
     return any(processings is None or any(map(event.concerns, processings)) for event in events)
 
 
-def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow], caller: Caller) -> RecordedWithdrawal:
+def recorded(
+    entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentEvent], caller: Caller
+) -> RecordedWithdrawal:
     """Return the answer to a withdrawal, from the ledger before it and the consents that it ended."""
     # Earlier withdrawals do not make an id known: a repetition must not hide that the id was wrong.
     others = (event for event in before.events if event.kind is not EventKind.WITHDRAWN)
     matched = is_known(others, caller.processings)
-    return RecordedWithdrawal(entry.event.id, matched, tuple(row.id for row in ended), entry.event.collected_at)
+    return RecordedWithdrawal(entry.event.id, matched, tuple(consent.id for consent in ended), entry.event.collected_at)
 
 
 # Each of these is recorded in the ledger of its subject.
@@ -520,12 +522,10 @@ async def record(caller: Caller, decision: Said, opened: OpenLedgers) -> Recorde
     if isinstance(decision, Collected) and decision.presented is not None:
         for text in (decision.presented.text, decision.presented.page):
             await keep_text(session, text, ledger.now)
-    grown, ended = await append(session, ledger, entry)
+    grown, ended = await append(session, ledger, entry, quiet=decision.quiet)
     opened.grown(decision.subject, grown)
-    at = entry.event.collected_at
     if isinstance(decision, Withdrawal):
         done: Done = recorded(entry, ledger, ended, caller)
-        events = ends_of(ledger.ref, entry.event.kind, at, ended)
     else:
         standing = standing_now(grown.events, grown.registered(decision.processing), grown.now, deployment.policy)
         done = view_of(ledger.ref, entry.event, standing)
@@ -533,16 +533,12 @@ async def record(caller: Caller, decision: Said, opened: OpenLedgers) -> Recorde
             lacking = defects(standing.grant_of(entry.event), standing.processing, standing.at)
             done = replace(done, defects=lacking)
         minor = (decision.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
-        ids = {row.id for row in ended}
-        replaced = [event for event in grown.events if event.id in ids]
-        if minor or done.state is not State.IN_FORCE or not covers(entry, replaced, standing):
+        if minor or done.state is not State.IN_FORCE or not covers(entry, ended, standing):
             # A refusal, a grant that covers less than the one before it, or an age that others may fall with.
             session.narrow()
-        data = {"consent": str(entry.event.id), "processing": decision.processing, "state": done.state}
-        ends = bool(ended) and entry.event.kind is EventKind.REFUSED
-        events = [DomainEvent(ledger.ref, entry.event.kind, at, data, ends=ends)]
-    if not decision.quiet:
-        await put_in_outbox(session, *events)
+        if not decision.quiet:
+            data = {"consent": str(entry.event.id), "processing": decision.processing, "state": done.state}
+            await put_in_outbox(session, DomainEvent(ledger.ref, entry.event.kind, entry.event.collected_at, data))
     return Recorded(entry, done)
 
 

@@ -12,14 +12,13 @@ from app.auth.store import end_keys, find_key, let_expire, load_caller, mark_rev
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, makes_younger
 from app.core.processing import Status, StatusChange
 from app.db.session import ChangeKind, PartRefusedError, WriteSession
-from app.events.outbox import put_in_outbox
 from app.journal.store import CallerNote, ForgottenNote, KeptNote, KeyNote, NoteKind, OtherNote, StatusNote
 from app.ledger.identifiers import keys_in_use, names_of
 from app.ledger.locators import end_account, ended_since, hold_refs, is_subject, led_to, locators_of
 from app.ledger.projection import LedgerEntry, age_alone, collection_of, without_age
 from app.ledger.store import load_entries
 from app.operations.consents.close_subject import day_of, forget_people
-from app.operations.consents.ledgers import OpenLedger, append, ends_of
+from app.operations.consents.ledgers import OpenLedger, append
 from app.register.store import (
     InvalidationRecord,
     add_invalidation,
@@ -212,14 +211,14 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
 
 
 async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[LedgerEntry]) -> None:
-    """Append an entry to the ledger that holds these, and notify receivers of what it ends."""
+    """Append an entry to the ledger that holds these."""
     ref, event = entry.subject_ref, entry.event
     named = {each.processing for each in (event, *(past.event for past in entries)) if each.processing is not None}
     register = await load_processings(session, named)
-    ledger = OpenLedger(ref, await locators_of(session, ref), None, entries, await session.now(), register)
-    _, ended = await append(session, ledger, replace(entry, event=replace(event, order=ledger.next_order)))
+    locators, now = await locators_of(session, ref), await session.now()
+    ledger = OpenLedger(ref, locators, None, entries, now, register, committed=len(entries))
+    await append(session, ledger, replace(entry, event=replace(event, order=ledger.next_order)))
     session.narrow()
-    await put_in_outbox(session, *ends_of(ref, event.kind, event.collected_at, ended))
 
 
 async def _whose(session: WriteSession, ledger_note: _LedgerNote) -> bytes | None:

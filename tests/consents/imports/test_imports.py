@@ -49,7 +49,7 @@ def _counts(api):
 
 
 def test_rows_keep_their_dates_and_permit_what_they_prove(alone):
-    """Imported grants, withdrawals and refusals count from their own dates, and make no events."""
+    """Imported grants, withdrawals and refusals count from their own dates; of these no event tells but an end."""
     answer = imported(
         alone,
         row(1, "alice"),
@@ -65,6 +65,8 @@ def test_rows_keep_their_dates_and_permit_what_they_prove(alone):
     assert datetime.fromisoformat(consent["collected_at"]) == LONG_AGO
     alone.decide("dave", "ads")
     assert _kinds(alone, 1) == ["fr.sceau.consent.granted"]
+    imported(alone, *(row(5, name, "withdrawn", at=datetime.now(UTC)) for name in ("alice", "bob", "dave")))
+    assert _kinds(alone, 3) == [f"fr.sceau.consent.{kind}" for kind in ("granted", "withdrawn", "withdrawn")]
 
 
 def test_receivers_are_told_when_that_is_asked_for(alone):

@@ -51,9 +51,31 @@ def test_a_grant_that_narrows_follows_a_person_to_another_pseudonym(deployment):
         before = asked(service, "omar")
     with deployment.serving() as service:
         deployment.accept(service)
-        service.ok("POST", "/v1/consents", wide)
+        again = service.ok("POST", "/v1/consents", wide)["id"]
         assert "1 replayed" in deployment.replay(service)
         assert asked(service, "omar") == before
+        assert _ends(service, "omar") == [("replaced", again)]
+
+
+def test_a_replayed_grant_asks_nobody_to_stop_where_the_consent_goes_on(deployment):
+    """A grant that told a minor's age is replayed after a like one: nothing ends, and nobody is told so."""
+    young = {**decision("odile"), "capacity": {"age_band": "minor_15_plus"}}
+    with deployment.lost() as service:
+        service.ok("POST", "/v1/consents", young)
+    with deployment.serving() as service:
+        deployment.accept(service)
+        service.ok("POST", "/v1/consents", decision("odile"))
+        assert "1 replayed" in deployment.replay(service)
+        assert asked(service, "odile") is True
+        assert _ends(service, "odile") == []
+
+
+def _ends(service, name):
+    """Of which of a person's consents receivers were told to stop, each after the kind of event."""
+    items = service.ok("POST", "/v1/consents/search", {"subject": subject(name)})["items"]
+    found = [each for each in service.ok("GET", "/v1/events?limit=500")["events"] if "effects" in each["data"]]
+    ends = [(each["type"].removeprefix("fr.sceau.consent."), each["data"]["consent"]) for each in found]
+    return [each for each in ends if each[1] in {item["id"] for item in items}]
 
 
 def test_an_age_is_replayed_without_a_grant_that_is_not(deployment):
