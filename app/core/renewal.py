@@ -114,8 +114,10 @@ def examine(consent: ConsentEvent, standing: Standing, stage: int, renewal: Rene
     state = standing.state_of(consent)
     status = processing.status_at(at)
     if state is State.INVALIDATED or status is Status.RETIRED:
-        stood = replace(standing, processing=replace(processing, invalidations=())).state_of(consent)
-        kind = _AT_RETIREMENT.get(stood)
+        without = replace(standing, processing=replace(processing, invalidations=()))
+        stood = without.state_of(consent)
+        stands = stood in {State.PENDING, State.IN_FORCE}
+        kind = _AT_RETIREMENT.get(stood) if stands or is_lost(consent, without, without) else None
         return _for_ever(FlagKind.INVALIDATED if kind is not None and state is State.INVALIDATED else kind)
     if state is State.PENDING:
         return Examined(None, None)

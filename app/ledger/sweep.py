@@ -46,12 +46,16 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message about a consent: its flag, and the ledger event that goes with it unless it is a notice."""
+    """One message about a consent: its flag, and the ledger event that goes with it unless it is a notice.
+
+    `ends`: the consent permitted something, and permits it no more.
+    """
 
     consent: Held
     flag: Flag
     id: UUID
     expires_at: datetime
+    ends: bool
     event: ConsentEvent | None = None
 
 

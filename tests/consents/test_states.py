@@ -28,7 +28,7 @@ class User:
         self.api, self.clock = api, clock
         number = next(_numbers)
         self.name, self.processing = f"user{number}", f"ads{number}"
-        self.closed_at, self.found = None, set()
+        self.closed_at = None
         clock.at = START - timedelta(days=7)  # the clock may be set back, not to before the text existed
         api.register(self.processing)
         self.changed_at = clock.at
@@ -60,8 +60,7 @@ class User:
         """Find an older paper consent."""
         stated = self.clock.at - timedelta(days=40)
         if self.closed_at is None or stated > self.closed_at:  # else it is the consent of the id's earlier holder
-            found = self.api.decide(self.name, self.processing, collected_at=stated.isoformat())
-            self.found.add(found["id"])
+            self.api.decide(self.name, self.processing, collected_at=stated.isoformat())
 
     def refuse(self):
         """Refuse."""

@@ -369,6 +369,7 @@ async def append(
         The ledger with the entries, and the consents that ended or permit no more with them, oldest first.
 
     """
+    ledger = replace(ledger, projected=ledger.consents)
     append_entries(session, entries)
     for entry in entries:
         # By one of the locators a replay finds a person who has a new pseudonym since a restore.
@@ -407,7 +408,8 @@ async def _endings(session: WriteSession, before: OpenLedger, after: OpenLedger)
     Of a consent that time or the register ended before, the sweep told if it flagged it.
     """
     added = [entry.event for entry in after.entries[len(before.entries) :]]
-    stood = {row.id: row.processing for row in before.consents if row.ended_by is None}
+    grants = (row for row in before.consents if row.decision is EventKind.GRANTED)
+    stood = {row.id: row.processing for row in grants if row.ended_by is None}
     is_age = any(event.collection.age_band is not None for event in added)
     touched = {name for name in stood.values() if is_age or any(event.concerns(name) for event in added)}
     was, now = (
@@ -419,7 +421,7 @@ async def _endings(session: WriteSession, before: OpenLedger, after: OpenLedger)
     flagged: Collection[UUID] | None = None
     endings = []
     for consent in sorted(before.events, key=BY_RANK):
-        if consent.kind is not EventKind.GRANTED or stood.get(consent.id) not in touched:
+        if stood.get(consent.id) not in touched:
             continue
         standing, since = was[stood[consent.id]], now[stood[consent.id]]
         is_in_force = standing.state_of(consent) is State.IN_FORCE

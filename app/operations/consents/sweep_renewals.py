@@ -285,7 +285,8 @@ def _look(
         if examined.stage is not None:
             moved.append((candidate, examined.stage))
         if examined.flag is not None:
-            flagged.append(Said(candidate, examined.flag, uuid7(standing.at), standing.expiry_of(consent)))
+            ends = examined.flag.kind is not FlagKind.DUE and standing.has_permitted(consent)
+            flagged.append(Said(candidate, examined.flag, uuid7(standing.at), standing.expiry_of(consent), ends))
     return flagged, moved
 
 
@@ -332,5 +333,5 @@ def _message(processing: str, item: Said, at: datetime) -> DomainEvent:
         data |= {"notice": f"P{item.flag.notice}D", "expires_at": item.expires_at.isoformat()}
     if item.flag.kind is FlagKind.CLOSED:
         data["cause"] = ClosureCause.PROCESSING_RETIRED
-    kind, ends = _TYPES.get(item.flag.kind, item.flag.kind.value), item.flag.kind is not FlagKind.DUE
-    return DomainEvent(item.consent.subject_ref, kind, at, data, item.id, ends=ends)
+    kind = _TYPES.get(item.flag.kind, item.flag.kind.value)
+    return DomainEvent(item.consent.subject_ref, kind, at, data, item.id, ends=item.ends)

@@ -108,7 +108,7 @@ async def _batch(  # noqa: PLR0917 - one step of a run
     for item in flagged:
         data = {"consent": str(item.consent.id), "processing": processing}
         ref, kind = item.consent.subject_ref, item.flag.kind.value
-        await put_in_outbox(session, DomainEvent(ref, kind, standings[ref].at, data, item.id, ends=True))
+        await put_in_outbox(session, DomainEvent(ref, kind, standings[ref].at, data, item.id, ends=item.ends))
     return held, {each.consent.id for each in flagged}
 
 
@@ -118,7 +118,8 @@ def _look(renewal: Renewal, held: Held, events: Sequence[ConsentEvent], standing
     examined = examine(consent, standing, NEVER_FLAGGED, renewal)
     if examined.flag is None or examined.flag.kind is not FlagKind.INVALIDATED:
         return None
-    return Said(held, examined.flag, uuid7(standing.at), standing.expiry_of(consent))
+    ends = standing.has_permitted(consent)
+    return Said(held, examined.flag, uuid7(standing.at), standing.expiry_of(consent), ends)
 
 
 async def _close(database: Database, processing: str, invalidation: InvalidationRecord, left: set[UUID]) -> None:
