@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Final
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from app.db.database import Database, DatabaseUnavailableError, RestoredBehindError
@@ -21,6 +22,8 @@ from app.db.session import ReadSession, WriteSession, random_id
 from app.journal.files import Clock, JournalError, SeenNotes, append, hand_on, last_lines, read_seen, write_seen
 from app.journal.store import (
     AT_ONCE,
+    PUT_NOTE,
+    JournalNote,
     KeptNote,
     KnownNotes,
     compare,
@@ -29,8 +32,6 @@ from app.journal.store import (
     load_epoch,
     mark,
     mark_kept,
-    note_of,
-    put_note,
     read_line,
     see_latest,
     take_up,
@@ -65,6 +66,11 @@ class Noted:
     lines: dict[UUID, bytes] | None = None
 
 
+def _note_of(kind: str, fact: object) -> JournalNote:
+    """Return a fact as a note; the fact is a dataclass or a structure of plain values, times, UUIDs and bytes."""
+    return JournalNote(kind, msgspec.Raw(msgspec.json.encode(fact)))
+
+
 class Journal:
     """One process's part of the journal.
 
@@ -94,10 +100,12 @@ class Journal:
         if not done.narrowing:
             return Noted()
         now = self._plan.clock()
-        notes = [KeptNote(random_id(), self.epoch, now, note_of(kind, fact)) for kind, fact, _ in done.notes]
+        notes = [KeptNote(random_id(), self.epoch, now, _note_of(kind, fact)) for kind, fact, _ in done.notes]
         lines = {each.id: line_of(each, vault) for each in notes} if vault is not None else None
         for made, (_, _, entry) in zip(notes, done.notes, strict=True):
-            put_note(session, made.id, lines[made.id] if lines is not None else None, entry)
+            kind, named = entry or (None, None)
+            line = lines[made.id] if lines is not None else None
+            session.stage(PUT_NOTE, {"id": made.id, "line": line, "fact_kind": kind, "fact_id": named})
         return Noted(notes, lines)
 
     async def keep(self, database: Database, noted: Noted, *, repeats: bool) -> None:
@@ -210,7 +218,7 @@ class Journal:
 
         """
         self.saw(epoch)
-        note = KeptNote(random_id(), epoch, self._plan.clock(), note_of("epoch", {"number": epoch}))
+        note = KeptNote(random_id(), epoch, self._plan.clock(), _note_of("epoch", {"number": epoch}))
         if self._plan.vault is not None:
             await self._keep_lines({note.id: line_of(note, self._plan.vault)})
             self._in_files.discard(note.id)

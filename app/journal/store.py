@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from app.db.schema import Instant, metadata
-from app.db.session import LogName, Put, ReadSession, WriteSession, insertion
+from app.db.session import Put, ReadSession, WriteSession, insertion
 from app.journal.files import JournalError, SeenNotes
 from app.ledger.identifiers import Vault, VaultError, agree_on_check, load_check
 
@@ -76,11 +76,6 @@ class _Line(msgspec.Struct, frozen=True):
     epoch: int
     at: datetime
     sealed: bytes
-
-
-def note_of(kind: str, fact: object) -> JournalNote:
-    """Return a fact as a note; the fact is a dataclass or a structure of plain values, times, UUIDs and bytes."""
-    return JournalNote(kind, msgspec.Raw(msgspec.json.encode(fact)))
 
 
 def line_of(kept: KeptNote, vault: Vault) -> bytes:
@@ -302,25 +297,11 @@ journal_note = Table(
 Index("ix_journal_note_number", journal_note.c.number)
 Index("ix_journal_note_waiting", journal_note.c.number, postgresql_where=journal_note.c.line.is_not(None))
 
-_PUT: Final = Put(
+PUT_NOTE: Final = Put(
     order=90,
     sql=f"{insertion(journal_note, without=('number', 'put_at'))} WITH ORDINALITY ORDER BY ordinality",
 )
-
-
-def put_note(session: WriteSession, identifier: UUID, line: bytes | None, entry: LogName | None) -> None:
-    """Stage a note, to be committed with what it is about.
-
-    Args:
-        session: the transaction.
-        identifier: the note's id.
-        line: its line of the journal; None where no journal is kept.
-        entry: the proof log's name for what it is about; None where that has no entry.
-
-    """
-    kind, named = entry or (None, None)
-    session.stage(_PUT, {"id": identifier, "line": line, "fact_kind": kind, "fact_id": named})
-
+"""A note, to be committed with what it is about; `fact_kind` and `fact_id` are the proof log's name for that."""
 
 _WITHOUT_FACT: Final = text("""
 SELECT count(*) FROM journal_note AS note WHERE note.fact_id IS NOT NULL

@@ -100,6 +100,7 @@ OWN = [_grant_less, _is_a_child, _is_an_adult, _consent_with_a_parent, _of_a_chi
 )
 @example(happenings=[User.grant, User.schedule_a_change, User.grant_ahead], last=_retire)
 @example(happenings=[User.schedule_a_change, User.grant_ahead, User.grant], last=_invalidate)
+@example(happenings=[User.import_grant, User.import_grant, User.grant_unlawfully], last=_retire)
 @given(
     happenings=st.lists(st.sampled_from(HAPPENINGS + OWN), min_size=1, max_size=8),
     last=st.sampled_from([_retire, _invalidate]),

@@ -16,7 +16,7 @@ from app.auth.callers import Caller, Scope
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import BY_RANK, ConsentEvent, EventKind, State, age_known, makes_older
 from app.core.errors import CollectionTimeError, InvalidEvidenceError, NotFoundError
-from app.core.fold import ConsentRow, is_lost, project
+from app.core.fold import ConsentRow, Standing, is_lost, project
 from app.core.period import PeriodPolicy
 from app.core.register import RegisterApproval
 from app.core.renewal import FlagKind
@@ -99,6 +99,10 @@ class OpenLedger:
         if record is None:
             raise NotFoundError("No such processing is registered.", field="processing")
         return record
+
+    def standing(self, processing: str) -> Standing:
+        """Return where the person stands on a processing now; raises as `registered` does."""
+        return standing_now(self.events, self.registered(processing), self.now, self.policy)
 
     @property
     def consents(self) -> tuple[ConsentRow, ...]:
@@ -405,17 +409,15 @@ _ENDED_BY_EVENT: Final = frozenset({*_TOLD_ALWAYS, State.REPLACED})
 async def _endings(session: WriteSession, before: OpenLedger, after: OpenLedger) -> list[_Ending]:
     """Return the consents that ended between two states of a ledger, oldest first.
 
-    Of a consent that time or the register ended before, the sweep told if it flagged it.
+    Of a consent that time, the register or another grant ended before, the sweep told if it flagged it; nothing was
+    lost where that grant permitted as much.
     """
     added = [entry.event for entry in after.entries[len(before.entries) :]]
     grants = (row for row in before.consents if row.decision is EventKind.GRANTED)
     stood = {row.id: row.processing for row in grants if row.ended_by is None}
     is_age = any(event.collection.age_band is not None for event in added)
     touched = {name for name in stood.values() if is_age or any(event.concerns(name) for event in added)}
-    was, now = (
-        {name: standing_now(each.events, each.registered(name), each.now, each.policy) for name in touched}
-        for each in (before, after)
-    )
+    was, now = ({name: ledger.standing(name) for name in touched} for ledger in (before, after))
     over = {row.id for row in after.consents if row.ended_by is not None}
     recorded = {entry.event.id for entry in before.entries[: before.committed]}
     flagged: Collection[UUID] | None = None
@@ -428,7 +430,7 @@ async def _endings(session: WriteSession, before: OpenLedger, after: OpenLedger)
         lost = (is_in_force or consent.id in over) and consent.id in recorded and is_lost(consent, standing, since)
         if lost and not is_in_force:
             flagged = await _flagged(session, before.ref) if flagged is None else flagged
-            lost = consent.id not in flagged
+            lost = consent.id not in flagged and is_lost(consent, standing, standing)
         if lost or consent.id in over:
             endings.append(_Ending(consent, since.state_of(consent), lost))
     return endings

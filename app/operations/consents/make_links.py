@@ -46,11 +46,7 @@ from app.operations.consents.ledgers import OpenLedger, open_ledgers, refuse_own
 from app.operations.consents.open_consent_link import ANSWERS_SHOWN
 from app.operations.consents.recorder import own_references
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
-from app.register.records import (
-    ProcessingRecord,
-    standing_now,
-)
-from app.register.store import load_processings
+from app.register.records import ProcessingRecord
 
 TOKEN_BYTES: Final = 32
 _FIELD: Final = "processings"
@@ -135,21 +131,16 @@ async def create_consent_link(
         MailboxSharedError: it asks, and several people share the mailbox: it has no user who could decide.
 
     """
-    opened = await open_ledgers(session, deployment, [wanted.subject])
+    opened = await open_ledgers(session, deployment, [wanted.subject], wanted.processings)
     opened.begin(wanted.subject)
     ledger = opened.of(wanted.subject)
     if ledger.shared and wanted.kind.asks:
         raise MailboxSharedError(field="subject")
-    records = await load_processings(session, wanted.processings)
     solicited = await load_asked(session, ledger.ref, ledger.now)
     for identifier in wanted.processings:
-        _check(records.get(identifier), identifier, ledger, wanted)
+        _check(ledger.register.get(identifier), identifier, ledger, wanted)
     _check_age(ledger, wanted)
-    chosen = (
-        _to_decide(deployment, ledger, records, wanted, solicited)
-        if wanted.kind.asks
-        else _to_withdraw(deployment, ledger, records, wanted)
-    )
+    chosen = _to_decide(deployment, ledger, wanted, solicited) if wanted.kind.asks else _to_withdraw(ledger, wanted)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     link = _link(token, ledger, opened.account(wanted.subject).name, caller, wanted, chosen)
     made = await _keep(session, token, link, chosen.left_out)
@@ -249,7 +240,6 @@ def _check_age(ledger: OpenLedger, wanted: WantedLink) -> None:
 def _to_decide(
     deployment: Deployment,
     ledger: OpenLedger,
-    records: Mapping[str, ProcessingRecord],
     wanted: WantedLink,
     solicited: Mapping[str, Solicited],
 ) -> _Chosen:
@@ -259,7 +249,7 @@ def _to_decide(
     """
     chosen, left_out = [], []
     for identifier in wanted.processings:
-        standing = standing_now(ledger.events, records[identifier], ledger.now, deployment.policy)
+        standing = ledger.standing(identifier)
         decision = latest_decision(standing)
         until = paused_until(decision, deployment.solicitation_pause)
         declined = renewal_declined(decision, standing.account.events)
@@ -289,13 +279,11 @@ def _left_out_text(left_out: LeftOut) -> str:
     return f"{left_out.processing}{until}"
 
 
-def _to_withdraw(
-    deployment: Deployment, ledger: OpenLedger, records: Mapping[str, ProcessingRecord], wanted: WantedLink
-) -> _Chosen:
+def _to_withdraw(ledger: OpenLedger, wanted: WantedLink) -> _Chosen:
     """Choose the consents that hold, which can be withdrawn; return also until when the longest of them does."""
     ends: dict[str, datetime] = {}
     for identifier in wanted.processings:
-        standing = standing_now(ledger.events, records[identifier], ledger.now, deployment.policy)
+        standing = ledger.standing(identifier)
         decision = latest_decision(standing)
         if decision is not None and situation(decision, standing) is Situation.HOLDS:
             ends[identifier] = consent_ends(decision, standing)

@@ -51,7 +51,6 @@ from app.register.records import (
     check_started,
     check_text_existed,
     proves,
-    standing_now,
 )
 
 
@@ -527,7 +526,7 @@ async def record(caller: Caller, decision: Said, opened: OpenLedgers) -> Recorde
     if isinstance(decision, Withdrawal):
         done: Done = recorded(entry, ledger, ended, caller)
     else:
-        standing = standing_now(grown.events, grown.registered(decision.processing), grown.now, deployment.policy)
+        standing = grown.standing(decision.processing)
         done = view_of(ledger.ref, entry.event, standing)
         if done.state is State.INVALID:
             lacking = defects(standing.grant_of(entry.event), standing.processing, standing.at)

@@ -24,7 +24,6 @@ from app.ledger.projection import LedgerEntry
 from app.operations.consents.ledgers import CollectionTime, OpenLedger, append, open_ledgers, time_of_narrowing
 from app.operations.consents.recorder import entry_of, record_import
 from app.operations.service.deployment import Deployment, SubjectName
-from app.register.records import standing_now
 
 _FIFTEEN_YEARS: Final = 15 * 366
 
@@ -69,7 +68,7 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
     grown, _ = await append(session, ledger, entry)
     if when.imported:
         await record_import(session, caller)
-    await _ask_for_confirmation(session, deployment, ledger, grown)
+    await _ask_for_confirmation(session, ledger, grown)
     return entry
 
 
@@ -99,23 +98,21 @@ def _entry(caller: Caller, ledger: OpenLedger, stated: StatedAge, when: Collecti
     )
 
 
-async def _ask_for_confirmation(
-    session: WriteSession, deployment: Deployment, ledger: OpenLedger, grown: OpenLedger
-) -> None:
+async def _ask_for_confirmation(session: WriteSession, ledger: OpenLedger, grown: OpenLedger) -> None:
     """Put a message in the outbox for each joint consent in force of a person who is 15 or more now and decides alone.
 
     The consent stands until it ends; whether to ask the person to confirm it is for the operator (facts of LIL
     art. 45). This happens once: when the band known before was under 15 and the new one is not.
     """
-    events, stated = grown.events, grown.entries[-1].event
-    before, after = (age_known(history, stated.collected_at) for history in (ledger.events, events))
+    stated = grown.entries[-1].event
+    before, after = (age_known(each.events, stated.collected_at) for each in (ledger, grown))
     if before is not AgeBand.UNDER_15 or after is AgeBand.UNDER_15:
         return
     messages = []
     for identifier, record in grown.register.items():
         if record is None:
             continue
-        standing = standing_now(events, record, ledger.now, deployment.policy)
+        standing = grown.standing(identifier)
         grant = standing.grant
         if grant is not None and is_joint(grant) and standing.state_of(grant.event) is State.IN_FORCE:
             data = {"consent": str(grant.event.id), "processing": identifier}

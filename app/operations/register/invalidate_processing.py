@@ -18,10 +18,7 @@ from app.db.database import Database
 from app.db.session import ChangeKind, ReadSession, WriteSession
 from app.ledger.link_store import may_be_within_texts_shown
 from app.ledger.sweep import Held, list_resting, load_events_about
-from app.register.records import (
-    ProcessingRecord,
-    standing_now,
-)
+from app.register.records import ProcessingRecord, standing_now
 from app.register.store import (
     InvalidationRecord,
     add_invalidation,
