@@ -41,7 +41,8 @@ from app.core.errors import DomainError
 from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
 from app.db.session import LookedUp, Lookup, PartRefusedError, TransactionRefusedError, WriteSession
 from app.operations.consents.ledgers import Opening, OpenLedgers, opening_of
-from app.operations.consents.recorder import Collected, ConsentView, Done, Said, named_in, record, record_import
+from app.operations.consents.recorder import Collected, ConsentView, Done, Said, named_in, record
+from app.operations.consents.statements import record_import
 from app.operations.service.deployment import Deployment
 from app.register.store import RegisterEntries
 from app.snapshot.writer import Writer

@@ -17,7 +17,7 @@ from app.core.names import NameBasis
 from app.db.session import WriteSession
 from app.operations.consents.close_subject import close_subject, erase_subject
 from app.operations.consents.names import link_names, share_mailbox, unlink_names, unshare_mailbox
-from app.operations.consents.state_age import StatedAge, state_age
+from app.operations.consents.statements import StatedAge, state_age
 from app.operations.service.deployment import SubjectName
 
 router = strict_router("consents")

@@ -31,7 +31,8 @@ from app.ledger.imports import (
     known_rows,
 )
 from app.operations.consents.ledgers import OpenLedgers, open_ledgers
-from app.operations.consents.recorder import Collected, ConsentView, Withdrawal, named_in, record, record_import
+from app.operations.consents.recorder import Collected, ConsentView, Withdrawal, named_in, record
+from app.operations.consents.statements import record_import
 from app.operations.service.deployment import Deployment
 from app.operations.service.gate import how_many_decide, propose
 from app.register.gate import load_approved

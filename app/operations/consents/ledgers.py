@@ -1,7 +1,7 @@
 """The one way into the ledger: open the ledgers of people, one or many, in one round trip, and append to them.
 
 The transaction that opened a ledger holds it. What is appended is projected, and announced to replicas, in the same
-transaction. When a statement counts in a ledger, and what is kept of who decided, is judged here for all its kinds.
+transaction.
 """
 
 import asyncio
@@ -12,13 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from app.auth.callers import Caller, Scope
 from app.core.article import PARIS, paris_midnight
-from app.core.consent import BY_RANK, ConsentEvent, EventKind, State, age_known, makes_older
-from app.core.errors import CollectionTimeError, InvalidEvidenceError, NotFoundError
+from app.core.consent import BY_RANK, ConsentEvent, EventKind, State
+from app.core.errors import NotFoundError
 from app.core.fold import ConsentRow, Standing, is_lost, project
 from app.core.period import PeriodPolicy
-from app.core.register import RegisterApproval
 from app.core.renewal import FlagKind
 from app.db.session import INSTANT, ChangeKind, LookedUp, Lookup, WriteSession
 from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
@@ -33,10 +31,10 @@ from app.ledger.locators import (
     located_many,
     names_held,
 )
-from app.ledger.projection import LedgerEntry, collection_of, project_subject, without_age
+from app.ledger.projection import LedgerEntry, project_subject
 from app.ledger.store import append_entries, ledgers_behind
 from app.ledger.sweep import flags_of
-from app.operations.service.deployment import Deployment, SubjectName, parent_reference
+from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.gate import how_many_decide
 from app.register.records import ProcessingRecord, standing_now
 from app.register.store import STAMP, RegisterEntries
@@ -448,180 +446,3 @@ def _event_of(ref: bytes, ending: _Ending, at: datetime, *, is_erasure: bool) ->
     if word is State.CLOSED and not is_erasure:
         data["cause"] = ClosureCause.ACCOUNT_CLOSED
     return DomainEvent(ref, EventKind.ERASED if is_erasure else word, at, data, ends=ending.is_lost)
-
-
-# The parts of a statement that count: when it was made, and what it says of who decided and how old they are.
-#
-# The database's clock times what is recorded live; what is imported keeps its own past date.
-
-_AT_ONCE: Final = timedelta(seconds=10)
-"""How long after its collection a grant may arrive on the day of an erasure."""
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionTime:
-    """The instant that counts, and whether it was imported rather than recorded live."""
-
-    at: datetime
-    imported: bool
-
-
-def time_of_grant(
-    ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime | None
-) -> CollectionTime:
-    """Return when a grant counts as collected.
-
-    Raises:
-        CollectionTimeError: the stated time lies in the future; or further back than `max_backdating`, while the caller
-            may not import or two persons decide; or before an earlier account of the same id was closed.
-
-    """
-    if stated is None:
-        return CollectionTime(ledger.now, imported=False)
-    if stated > ledger.now:
-        raise CollectionTimeError("A grant cannot be collected in the future.", field="collected_at")
-    imported_time = _within(ledger, deployment, caller, stated)
-    if imported_time is not None and deployment.approval is RegisterApproval.TWO:
-        message = "Older consents come in by an import, which a second person approves: POST /v1/imports."
-        raise CollectionTimeError(message, field="collected_at")
-    _refuse_before_closure(ledger, stated, "collected_at", imported=imported_time is not None)
-    return imported_time or CollectionTime(stated, imported=False)
-
-
-def time_of_narrowing(
-    ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime | None, *, field: str
-) -> CollectionTime:
-    """Return when a refusal or withdrawal counts as made: after everything recorded, however the caller dates it.
-
-    Only a caller that may import, and states a time further back than `max_backdating`, records one at its own past
-    date; where two persons decide, only an import does.
-
-    Raises:
-        CollectionTimeError: the stated time lies in the future by more than a clock's error (`max_backdating`), or it
-            is to be imported and lies before an earlier account of the same id was closed.
-
-    """
-    live = CollectionTime(ledger.after_everything, imported=False)
-    if stated is None:
-        return live
-    if stated > ledger.now + deployment.max_backdating:
-        raise CollectionTimeError("This time lies in the future.", field=field)
-    if Scope.CONSENTS_IMPORT not in caller.scopes or deployment.approval is RegisterApproval.TWO:
-        return live
-    imported_time = _within(ledger, deployment, caller, stated)
-    if imported_time is not None:
-        _refuse_before_closure(ledger, stated, field, imported=True, narrows=True)
-    return imported_time or live
-
-
-def time_of_history(
-    ledger: OpenLedger, caller: Caller, stated: datetime | None, *, field: str, narrows: bool
-) -> CollectionTime:
-    """Return when a row of an import counts as collected: always at its own date; `narrows`: it is a no.
-
-    Raises:
-        ScopeMissingError: the caller may not import.
-        CollectionTimeError: it has no date, one that lies in the future, or one from before an earlier account of the
-            same id was closed.
-
-    """
-    caller.require(Scope.CONSENTS_IMPORT)
-    if stated is None:
-        raise CollectionTimeError("A row of an import says when it was collected.", field=field)
-    if stated > ledger.now:
-        raise CollectionTimeError("This time lies in the future.", field=field)
-    _refuse_before_closure(ledger, stated, field, imported=True, narrows=narrows)
-    return CollectionTime(stated, imported=True)
-
-
-def _refuse_before_closure(
-    ledger: OpenLedger, stated: datetime, field: str, *, imported: bool, narrows: bool = False
-) -> None:
-    """Refuse what was collected before an earlier account of this id was closed: another person held the id then.
-
-    A no counts if that account was this person's too, closed when its name was stated to be theirs. An import is
-    refused for the whole day of the closure: it cannot say which came first. Of an erasure only the day is kept: on
-    that day a grant is taken only within `_AT_ONCE` of its collection, since a late repetition looks the same.
-    """
-    closed = ledger.another_until if narrows else ledger.closed_until
-    if closed is None:
-        return
-    day = closed.astimezone(PARIS).date()
-    erased = closed == paris_midnight(day) and stated < ledger.now - _AT_ONCE
-    same_day = (imported or erased) and stated.astimezone(PARIS).date() <= day
-    if stated <= closed or same_day:
-        raise CollectionTimeError(
-            "An account of this id was closed after that time: this belongs to whoever had the id before.", field=field
-        )
-
-
-def _within(ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime) -> CollectionTime | None:
-    """Return the stated time as an import if it is further back than live calls may state; else None."""
-    if stated >= ledger.now - deployment.max_backdating:
-        return None
-    if Scope.CONSENTS_IMPORT not in caller.scopes:
-        minutes = int(deployment.max_backdating.total_seconds() // 60)
-        raise CollectionTimeError(
-            f"A grant may say that it was collected up to {minutes} minutes ago; "
-            f"older ones need the scope {Scope.CONSENTS_IMPORT.value}.",
-            field="collected_at",
-        )
-    return CollectionTime(stated, imported=True)
-
-
-def refuse_own_parent(parent: str | None, own: Collection[str], field: str) -> None:
-    """Refuse a child as its own parent, by any of its names.
-
-    Args:
-        parent: the parent's reference (hex), if one is named.
-        own: the references that the person's names would have as a parent (hex).
-        field: the field at fault.
-
-    Raises:
-        InvalidEvidenceError: the parent is the person.
-
-    """
-    if parent in own:
-        raise InvalidEvidenceError("This is the person whose consent it is.", field=field)
-
-
-def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return the capacity with a parent's reference in place of the parent's id, which is not kept."""
-    if capacity is None or "parent" not in capacity:
-        return capacity
-    remaining = {name: value for name, value in capacity.items() if name != "parent"}
-    parent = capacity["parent"]
-    return {**remaining, "parent_ref": parent_reference(deployment, SubjectName(parent["type"], parent["id"])).hex()}
-
-
-def capacity_of(
-    ledger: OpenLedger,
-    deployment: Deployment,
-    caller: Caller,
-    capacity: Mapping[str, Any] | None,
-    at: datetime,
-    *,
-    is_grant: bool,
-) -> tuple[Mapping[str, Any] | None, bool]:
-    """Return what is recorded of who decided and of their age, and whether it may permit more than was permitted.
-
-    A grant may permit more, and so may an age that makes the person older: another consent may have waited for it. Such
-    an age is left out where the caller is limited to some processings, since it would count for all, unless nothing was
-    known. It is left out of a refusal or withdrawal where the database is known to be set back: the caller that states
-    it may have been revoked since the backup.
-
-    Args:
-        ledger: the person's.
-        deployment: whose keys make a parent's reference.
-        caller: who says it.
-        capacity: as received.
-        at: when it was decided.
-        is_grant: whether it is a grant.
-
-    """
-    recorded = without_parent_id(deployment, capacity)
-    is_older = makes_older(collection_of(None, recorded, text_known=True), ledger.events, at)
-    is_beyond_it = caller.processings is not None and age_known(ledger.events, at) is not None
-    if is_older and (is_beyond_it or (ledger.set_back and not is_grant)):
-        return without_age(recorded), is_grant
-    return recorded, is_grant or is_older

@@ -42,9 +42,9 @@ from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.link_store import remove_ended_links as remove_some
 from app.ledger.locators import find_name
 from app.ledger.store import count_asked, load_asked, load_entries
-from app.operations.consents.ledgers import OpenLedger, open_ledgers, refuse_own_parent
+from app.operations.consents.ledgers import OpenLedger, open_ledgers
 from app.operations.consents.open_consent_link import ANSWERS_SHOWN
-from app.operations.consents.recorder import own_references
+from app.operations.consents.statements import own_references, refuse_own_parent
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
 from app.register.records import ProcessingRecord
 

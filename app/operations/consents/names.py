@@ -32,7 +32,7 @@ from app.operations.consents.ledgers import (
     open_ledgers,
     write_account,
 )
-from app.operations.consents.recorder import own_references
+from app.operations.consents.statements import own_references
 from app.operations.service.deployment import Deployment, SubjectName
 
 

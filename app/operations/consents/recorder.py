@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from app.audit.trail import ActKind, record_act
 from app.auth.callers import Caller
 from app.core.article import FRANCE, Element
 from app.core.consent import AgeBand, ConsentEvent, Defect, EventKind, GivenBy, State
@@ -26,24 +25,22 @@ from app.core.fold import Standing, covered, defects
 from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError
-from app.db.session import WriteSession, uuid7
 from app.events.outbox import DomainEvent, put_in_outbox
-from app.ledger.identifiers import names_of
 from app.ledger.link_store import keep_text, text_digest
-from app.ledger.projection import LedgerEntry, collection_of
-from app.operations.consents.ledgers import (
+from app.ledger.projection import LedgerEntry
+from app.operations.consents.ledgers import OpenLedger, OpenLedgers, append
+from app.operations.consents.statements import (
     CollectionTime,
-    OpenLedger,
-    OpenLedgers,
-    append,
     capacity_of,
+    entry_of,
+    own_references,
     refuse_own_parent,
     time_of_grant,
     time_of_history,
     time_of_narrowing,
     without_parent_id,
 )
-from app.operations.service.deployment import Deployment, SubjectName, parent_reference
+from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import (
     ProcessingRecord,
     VersionRecord,
@@ -52,54 +49,6 @@ from app.register.records import (
     check_text_existed,
     proves,
 )
-
-
-def entry_of(
-    ledger: OpenLedger,
-    caller: Caller,
-    when: CollectionTime,
-    *,
-    kind: EventKind,
-    processing: str | None,
-    stated_at: datetime | None,
-    evidence: Mapping[str, Any] | None,
-    capacity: Mapping[str, Any] | None,
-    text_known: bool = True,
-) -> LedgerEntry:
-    """Return what the entries of all statements have in common.
-
-    Args:
-        ledger: the person's, held by the transaction.
-        caller: the caller that states it.
-        when: when it counts.
-        kind: what is stated.
-        processing: the one that it is about; None for all.
-        stated_at: the time that the caller gave.
-        evidence: as stated.
-        capacity: what is kept of who decided and of their age.
-        text_known: whether the register holds the text that was shown.
-
-    """
-    recorded_at = max(ledger.now, when.at)
-    event = ConsentEvent(
-        id=uuid7(recorded_at),
-        kind=kind,
-        processing=processing,
-        collected_at=when.at,
-        order=ledger.next_order,
-        collection=collection_of(evidence, capacity, text_known=text_known),
-    )
-    return LedgerEntry(
-        subject_ref=ledger.ref,
-        event=event,
-        recorded_at=recorded_at,
-        recorded_by=caller.id,
-        imported=when.imported,
-        stated_at=stated_at,
-        evidence=evidence,
-        capacity=capacity,
-    )
-
 
 # A grant or a refusal: from what a caller says was collected to the entry of the ledger. Values in, values out.
 
@@ -539,18 +488,3 @@ async def record(caller: Caller, decision: Said, opened: OpenLedgers) -> Recorde
             data = {"consent": str(entry.event.id), "processing": decision.processing, "state": done.state}
             await put_in_outbox(session, DomainEvent(ledger.ref, entry.event.kind, entry.event.collected_at, data))
     return Recorded(entry, done)
-
-
-async def record_import(session: WriteSession, caller: Caller) -> None:
-    """Record that this caller imports, once a day (UTC): the ledger itself marks each entry that was imported."""
-    now = await session.now()
-    await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
-
-
-async def own_references(
-    session: WriteSession, deployment: Deployment, ledger: OpenLedger, also: SubjectName | None = None
-) -> frozenset[str]:
-    """Return the references that a person's names would have as a parent (hex); `also`: a name maybe not kept yet."""
-    names = [SubjectName(each.type, deployment.vault.open(each.sealed)) for each in await names_of(session, ledger.ref)]
-    names += [also] if also is not None else []
-    return frozenset(parent_reference(deployment, each).hex() for each in names)

@@ -30,7 +30,7 @@ from app.operations.consents.make_links import create_consent_link, create_overv
 from app.operations.consents.names import link_names, share_mailbox, unlink_names, unshare_mailbox
 from app.operations.consents.open_consent_link import ShownProcessing, show_person
 from app.operations.consents.recorder import record
-from app.operations.consents.state_age import state_age
+from app.operations.consents.statements import state_age
 from app.operations.proof.export_subject import export_subject, log_about, look_at_subject
 from app.operations.proof.receipts import make_receipt
 from app.operations.service.deployment import SubjectName
