@@ -407,8 +407,8 @@ _ENDED_BY_EVENT: Final = frozenset({*_TOLD_ALWAYS, State.REPLACED})
 async def _endings(session: WriteSession, before: OpenLedger, after: OpenLedger) -> list[_Ending]:
     """Return the consents that ended between two states of a ledger, oldest first.
 
-    Of a consent that time, the register or another grant ended before, the sweep told if it flagged it; nothing was
-    lost where that grant permitted as much.
+    A consent that was not in force before is lost only where its permit was lost already, and the sweep has not yet
+    told of that.
     """
     added = [entry.event for entry in after.entries[len(before.entries) :]]
     grants = (row for row in before.consents if row.decision is EventKind.GRANTED)
@@ -426,9 +426,10 @@ async def _endings(session: WriteSession, before: OpenLedger, after: OpenLedger)
         standing, since = was[stood[consent.id]], now[stood[consent.id]]
         is_in_force = standing.state_of(consent) is State.IN_FORCE
         lost = (is_in_force or consent.id in over) and consent.id in recorded and is_lost(consent, standing, since)
+        lost = lost and (is_in_force or is_lost(consent, standing, standing))
         if lost and not is_in_force:
             flagged = await _flagged(session, before.ref) if flagged is None else flagged
-            lost = consent.id not in flagged and is_lost(consent, standing, standing)
+            lost = consent.id not in flagged
         if lost or consent.id in over:
             endings.append(_Ending(consent, since.state_of(consent), lost))
     return endings
