@@ -126,7 +126,10 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
     ],
     ("POST", "/v1/processings/{id}/versions"): lambda p: [
         (f"/v1/processings/{p.named('ads')}/versions", _version(p, **more))
-        for more in ({"elements": ["content", "subject_line", "attachments"]}, {"service": "chat", "material": True})
+        for more in (
+            {"elements": ["content", "subject_line", "attachments"], "material": True},
+            {"service": "chat", "material": True},
+        )
     ],
     ("POST", "/v1/processings/{id}/invalidations"): lambda p: [
         (f"/v1/processings/{p.named('ads')}/invalidations", {"version": 1, **REASON})
@@ -181,12 +184,14 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
     ("DELETE", "/v1/keys/{id}"): _of(f"/v1/keys/{UNKNOWN}"),
     ("POST", "/v1/keys/{id}/rotations"): _of(f"/v1/keys/{UNKNOWN}/rotations", {}),
     ("POST", "/v1/staff/notices"): _of("/v1/staff/notices", TEXT),
-    ("POST", "/v1/staff/acknowledgements"): _of("/v1/staff/acknowledgements", {"notice": 1, "language": "fr"}),
+    ("POST", "/v1/staff/acknowledgements"): _of(
+        "/v1/staff/acknowledgements", {"notice": 1, "language": "fr", "text_sha256": "0" * 64}
+    ),
     ("POST", "/v1/staff/members"): _of("/v1/staff/members", {"name": "Ada"}),
     ("PATCH", "/v1/staff/members/{id}"): _of(f"/v1/staff/members/{UNKNOWN}", {"status": "left"}),
     ("POST", "/v1/webhooks"): _of("/v1/webhooks", {"url": "https://receiver.example/hook"}),
     ("PATCH", "/v1/webhooks/{id}"): _of(f"/v1/webhooks/{UNKNOWN}", {"status": "active"}),
-    ("POST", "/v1/webhooks/{id}/replays"): _of(f"/v1/webhooks/{UNKNOWN}/replays", {}),
+    ("POST", "/v1/webhooks/{id}/replays"): _of(f"/v1/webhooks/{UNKNOWN}/replays", {"event": UNKNOWN}),
     ("POST", "/v1/signing-keys"): _of("/v1/signing-keys", {"use": "decision_tokens"}),
 }
 """Of every other writing operation, what would permit the most."""
@@ -246,7 +251,9 @@ def test_one_caller_permits_nothing_by_what_changes_nothing_there(places):
 def _attempt(place: Place, operation: tuple[str, str], by: str) -> None:
     caller = place.api if by == "program" else place.ada
     for path, body in ATTEMPTS[operation](place):
-        assert caller.call(operation[0], path, body).status_code < 500
+        response = caller.call(operation[0], path, body)
+        # Whoever is refused is refused for who they are or for what stands there, not for the form of the request.
+        assert response.is_success or response.status_code in {403, 404, 409}, response.text
 
 
 @pytest.mark.parametrize("operation", OF_PEOPLE, ids=" ".join)
