@@ -4,14 +4,14 @@ import asyncio
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Query, Request, Response, Security
+from fastapi import Query, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
 from prometheus_client.core import Metric
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from app.api.http.problems import NO_STANDBY, RESTORED_BEHIND, SERVER_REFUSES, restored_behind, unavailable
-from app.api.http.security import UNFIT, Needs, bearer, open_to_all, problems
+from app.api.http.security import Needs, bearer, open_to_all, problems, strict_router
 from app.api.http.services import MetricsAccessDep, MetricsDep, Services, ServicesDep
 from app.api.metrics import (
     IssuerState,
@@ -34,7 +34,7 @@ from app.snapshot.tables import count_changes
 from app.telemetry.logs import MetricsAccess
 from app.telemetry.metrics import MEDIA_TYPE, build, exposition_of
 
-router = APIRouter(tags=["operation"])
+router = strict_router("operation")
 
 _NO_DATABASE: Final = (
     "The database cannot be reached: exempt purposes (L32-3, III) are still answered, nothing else is."
@@ -91,12 +91,7 @@ class Need(StrEnum):
     IV = "IV"
 
 
-@router.get(
-    "/readyz",
-    summary="Can the process decide?",
-    response_model=Ready,
-    responses=UNFIT,
-)
+@router.get("/readyz", summary="Can the process decide?", response_model=Ready)
 @open_to_all
 async def readyz(
     services: ServicesDep,

@@ -49,6 +49,11 @@ def test_an_old_decision_is_explained_as_it_was_known_then(audit, shared_clock, 
     assert _explain(audit, alice, at=wire(NOON))["context"]["reason"] == "consent_in_force"
 
 
+def test_nothing_is_known_by_an_instant_to_come(audit, alice):
+    """An explanation says what was known by now, whatever later instant it was asked for."""
+    assert _explain(audit, alice, known_at=wire(NOON + timedelta(days=9)))["known_at"] == wire(NOON)
+
+
 def test_without_an_instant_it_is_the_live_decision(audit, alice):
     """Right after a withdrawal, an explanation without `at` gives it as the reason, as a live decision does."""
     audit.decide(alice, "ads")

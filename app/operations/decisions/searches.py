@@ -226,4 +226,4 @@ async def explain_decision(
     if record is not None:  # else it is only a word that the caller sent
         target = replace(target, thing=TargetKind.PROCESSING, id=request.processing)
     await record_act(session, ActKind.DECISION_EXPLAINED, caller.id, target, detail)
-    return Explanation(decision, judged, known_at or now, rules, processing, concerned, ref)
+    return Explanation(decision, judged, min(known_at or now, now), rules, processing, concerned, ref)
