@@ -58,7 +58,10 @@ def evaluate(
     file: Annotated[Path, typer.Argument(help="A file with one AuthZEN evaluation request, or - for standard input.")],
     data: DataOption = None,
 ) -> None:
-    """Answer one question, as the API would, and print the decision as JSON. A deny exits with 0: it is an answer."""
+    """Answer one question, as the API would, and print the decision as JSON. A deny exits with 0: it is an answer.
+
+    No log keeps it, so that it has no id.
+    """
     from app.db.database import RestoredBehindError
     from app.register.store import load_processings
     from app.wiring.parts import deployment_of, fence_of, journal_of
@@ -85,12 +88,11 @@ def evaluate(
 
 
 async def _decided(session: "ReadSession", deployment: "Deployment", question: "Question") -> dict[str, Any]:
-    from app.db.session import uuid7
     from app.operations.decisions.from_database import evaluate_requests
     from app.operations.decisions.judging import answer
 
     evaluated = await evaluate_requests(session, deployment.policy, [question.as_request()])
-    return answer(evaluated.decisions[0], uuid7(await session.now()))
+    return answer(evaluated.decisions[0], None)
 
 
 def _question(body: bytes, file: Path, refs: "Refs") -> "Question":

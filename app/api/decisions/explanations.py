@@ -14,7 +14,7 @@ from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller, Scope
 from app.core.consent import EventKind
 from app.core.processing import PartyMode
-from app.db.session import as_columns, uuid7
+from app.db.session import as_columns
 from app.operations.decisions.judging import answer, has_not_begun, leaves_unsaid
 from app.operations.decisions.searches import Explanation, explain_decision
 
@@ -97,11 +97,10 @@ async def post_explanation(
         )
     members: dict[str, Any] = answer(
         explanation.decision,
-        uuid7(explanation.at),
+        None,
         unsaid=leaves_unsaid(question, explanation.decision, explanation.processing, explanation.at),
         not_begun=has_not_begun(explanation.decision, explanation.processing, explanation.at),
     )
-    del members["context"]["id"]  # an explanation is not a decision, and must not be acted on
     return ExplanationBody(
         **members,
         at=explanation.at,

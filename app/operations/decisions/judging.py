@@ -62,9 +62,15 @@ def has_not_begun(decision: Decision, processing: Processing | None, at: datetim
     return is_suspended and processing is not None and processing.status_at(at) is Status.PROPOSED
 
 
-def answer(decision: Decision, identifier: UUID, *, unsaid: bool = False, not_begun: bool = False) -> dict[str, Any]:
-    """Return the JSON object of one decision; `leaves_unsaid` and `has_not_begun` choose its words."""
-    context: dict[str, Any] = {"id": str(identifier), "reason": decision.reason.value}
+def answer(
+    decision: Decision, identifier: UUID | None, *, unsaid: bool = False, not_begun: bool = False
+) -> dict[str, Any]:
+    """Return the JSON object of one decision; `leaves_unsaid` and `has_not_begun` choose its words.
+
+    `identifier`: that of the decision log; None for what no log has, and what must not be acted on.
+    """
+    context: dict[str, Any] = {} if identifier is None else {"id": str(identifier)}
+    context["reason"] = decision.reason.value
     if decision.article is not None:
         context["article"] = decision.article.value
     if decision.law_version is not None:
