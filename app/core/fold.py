@@ -5,7 +5,7 @@ parental responsibility give it together, or in two acts, the second within thir
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -473,50 +473,57 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
 
     """
     ordered = sorted(events, key=BY_RANK)
-    consents = [
-        (index, event.processing)
-        for index, event in enumerate(ordered)
-        if event.kind in CONSENTS and event.processing is not None
-    ]
-    named = {name for _, name in consents}
-    halves = {name: halves_of(accounts(ordered, name, ordered[-1].collected_at)) for name in named}
-    return tuple(_row(ordered, index, register[name], halves[name]) for index, name in consents)
+    concerned: dict[str, list[ConsentEvent]] = {
+        event.processing: [] for event in ordered if event.kind in CONSENTS and event.processing is not None
+    }
+    for event in ordered:
+        is_of_all = event.processing is None or event.collection.age_band is not None
+        for name in concerned if is_of_all else concerned.keys() & {event.processing}:
+            concerned[name].append(event)
+    rows = {row.id: row for name, own in concerned.items() for row in _rows(own, register[name])}
+    return tuple(rows[event.id] for event in ordered if event.id in rows)
 
 
-def _row(ordered: Sequence[ConsentEvent], index: int, processing: Processing, halves: frozenset[int]) -> ConsentRow:
-    """Return the row of one consent. It copies no list: a person may have thousands of events, each with a row."""
-    consent = ordered[index]
-    later = (ordered[at] for at in range(index + 1, len(ordered)))
-    # Judged when each event was collected: a grant whose version was not yet in force then ended nothing.
-    ended = next(
-        (
-            event
-            for event in later
-            if event.concerns(processing.id) and ends(event, consent, processing, event.collected_at, halves)
-        ),
-        None,
-    )
-    return ConsentRow(
-        id=consent.id,
-        processing=processing.id,
-        version=consent.version or 0,
-        decision=consent.kind,
-        collected_at=consent.collected_at,
-        expires_at=consent.expires_at,
-        ended_by=ended.kind if ended is not None else None,
-        ended_at=ended.collected_at if ended is not None else None,
-        counted_from=_counted_from(ordered, index, processing) if consent.kind is EventKind.GRANTED else None,
-    )
+def _rows(events: Sequence[ConsentEvent], processing: Processing) -> Iterator[ConsentRow]:
+    """Return the rows of the consents to one processing.
+
+    It copies no list for a row: a person may have thousands of events, each with one.
+
+    Args:
+        events: all that concern the processing, and all that state an age, ordered.
+        processing: the register's entry.
+
+    """
+    of_person = accounts(events, processing.id, events[-1].collected_at)
+    halves = halves_of(of_person)
+    own = [event for account in of_person for event in account.events]
+    for index, consent in enumerate(own):
+        if consent.kind not in CONSENTS:
+            continue
+        later = (own[at] for at in range(index + 1, len(own)))
+        # Judged when each event was collected: a grant whose version was not yet in force then ended nothing.
+        ended = next((each for each in later if ends(each, consent, processing, each.collected_at, halves)), None)
+        yield ConsentRow(
+            id=consent.id,
+            processing=processing.id,
+            version=consent.version or 0,
+            decision=consent.kind,
+            collected_at=consent.collected_at,
+            expires_at=consent.expires_at,
+            ended_by=ended.kind if ended is not None else None,
+            ended_at=ended.collected_at if ended is not None else None,
+            counted_from=_counted_from(own, index) if consent.kind is EventKind.GRANTED else None,
+        )
 
 
-def _counted_from(ordered: Sequence[ConsentEvent], index: int, processing: Processing) -> datetime | None:
+def _counted_from(own: Sequence[ConsentEvent], index: int) -> datetime | None:
     """Return the earliest instant from which the year of a grant may be counted; None when that is its own collection.
 
     It is never too late: two acts may become joint when an age is stated afterwards.
     """
-    grant = ordered[index]
-    earlier = (ordered[at] for at in range(index - 1, -1, -1))
-    before = next((event for event in earlier if event.concerns(processing.id) and event.kind in DECISIONS), None)
+    grant = own[index]
+    earlier = (own[at] for at in range(index - 1, -1, -1))
+    before = next((event for event in earlier if event.kind in DECISIONS), None)
     acts = [grant]
     if before is not None and {before.collection.given_by, grant.collection.given_by} == {GivenBy.SELF, GivenBy.PARENT}:
         acts = [before, grant]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -129,7 +130,7 @@ def test_what_was_a_half_when_the_account_was_closed_ended_nothing():
     ]
     elsewhere = event(EventKind.REFUSED, "2026-03-09", 6, processing="other")
     events = [*late, first, second, elsewhere, closed]
-    register = {ADS: processing(), "other": processing()}
+    register = {ADS: processing(), "other": replace(processing(), id="other")}
     rows = {row.id: row.ended_by for row in project(events, register)}
     ended = [rows[each.id] for each in events[:4]]
     assert ended == [EventKind.GRANTED, EventKind.GRANTED, EventKind.CLOSED, EventKind.CLOSED]
