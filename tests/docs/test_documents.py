@@ -43,6 +43,23 @@ def test_a_path_that_does_not_exist_is_seen():
     ]
 
 
+def astray(text):
+    """The names that a document places in a file, as in `project` (`app/core/fold.py`), and that do not stand there."""
+    placed = re.findall(r"`(\w+)`\s+\(`([\w/]+/\w+\.py)`\)", text)
+    return [name for name, path in placed if not re.search(rf"\b{name}\b", (ROOT / path).read_text())]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_name_stands_in_the_file_where_a_document_places_it(document):
+    """Who follows a recipe finds each function and each list in the file that is told."""
+    assert astray(document.read_text()) == []
+
+
+def test_a_name_that_has_gone_is_seen():
+    """The check of names can fail."""
+    assert astray("`project` and\n`was_here` (`app/core/fold.py`), `_rows`\n(`app/core/fold.py`)") == ["was_here"]
+
+
 def test_the_law_page_maps_every_rule_to_a_test_that_exists():
     """Each row of docs/law.md has a rule's number and a test or golden case that is there; functions are named so."""
     rows = re.findall(r"^\| (\d+b?) \|(.*)\|$", (ROOT / "docs/law.md").read_text(), re.MULTILINE)
