@@ -363,7 +363,7 @@ def _named(record: ProcessingRecord, names: Mapping[str, str]) -> ProcessingReco
 # Reads and writes of invalidations.
 #
 # They are read together with the changes of status, in one statement: a read that sees a change of a processing sees
-# all that were made before it, so that a number says which of them were known (`app.audit.relying`).
+# all that were made before it, so that a number says which of them were known (`app.audit.log_reading`).
 
 
 @dataclass(frozen=True, slots=True)

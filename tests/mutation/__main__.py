@@ -1,8 +1,8 @@
 """Tries the mutants of modules: `python -m tests.mutation [MODULE...]`; without names, those of the core.
 
-A module of the core is tried by the golden cases first, then by tests of the core; `recorder` by tests on a database.
-Only the tests that run the changed statement are tried. What survives must stand in survivors.md, here, with its
-reason; else the exit code is 1.
+A module of the core is tried by the golden cases first, then by tests of the core; what stands between an operation and
+the ledger (`recorder`, `statements`, `ledgers`) by tests on a database. Only the tests that run the changed statement
+are tried. What survives must stand in survivors.md, here, with its reason; else the exit code is 1.
 """
 
 import os
@@ -22,6 +22,7 @@ from coverage import CoverageData
 from app.db.embedded.server import EmbeddedServer
 from tests.mutation.mutants import (
     CORE,
+    LEDGER,
     ROOT,
     Mutant,
     dotted,
@@ -45,7 +46,7 @@ FAILED = re.compile(rb"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 """A test that failed, in pytest's summary."""
 _FIRST = 12
 """How many of the tests that killed a mutant last are tried first: tests of many files in turn are slow."""
-ROOMS = dict.fromkeys(CORE, ("core",)) | {"recorder": ("consents", "register", "pages")}
+ROOMS = dict.fromkeys(CORE, ("core",)) | dict.fromkeys(LEDGER, ("consents", "register", "pages", "webhooks"))
 """The folders of the tests of a module."""
 
 

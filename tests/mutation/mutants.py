@@ -14,7 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 EXPLAINED = ROOT / "tests" / "mutation" / "survivors.md"
 CORE = ("rules", "evaluate", "fold", "consent", "period", "processing", "article")
-MODULES = (*CORE, "recorder")
+LEDGER = ("recorder", "statements", "ledgers")
+"""What stands between an operation and the ledger, in app/operations/consents."""
+MODULES = (*CORE, *LEDGER)
 TOO_LONG = 160
 WORDS_IN = ("article", "consent", "decision", "period", "processing")
 
