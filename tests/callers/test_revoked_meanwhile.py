@@ -13,6 +13,7 @@ from tests.faults.service import eventually
 from tests.support.api import running
 from tests.support.databases import new_database
 from tests.support.issuer import issuing
+from tests.support.narrowings import NARROWINGS
 
 HANG = 60
 MANAGING = ["keys:manage", "audit:read"]
@@ -67,13 +68,8 @@ ACTS = {
     "end of a key": lambda _, other: ("PATCH", f"/v1/keys/{other['id']}", {"revoke_keys": [other["keys"][0]["id"]]}),
 }
 
-ENDINGS = {
-    "caller revoked": (lambda made: ("DELETE", f"/v1/keys/{made['id']}", None), 401),
-    "key revoked": (lambda made: ("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [made["keys"][0]["id"]]}), 401),
-    "key compromised": (lambda made: ("POST", f"/v1/keys/{made['id']}/rotations", {"compromised": True}), 401),
-    "scope taken away": (lambda made: ("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["audit:read"]}), 403),
-    "processings limited": (lambda made: ("PATCH", f"/v1/keys/{made['id']}", {"processings": ["ads"]}), 403),
-}
+REFUSED = {name: 403 if name.endswith("taken away") else 401 for name in NARROWINGS}
+"""What a caller is answered who was known, and what one is whose rights no longer reach."""
 
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
@@ -81,7 +77,7 @@ def test_a_revoked_caller_s_request_that_waited_does_nothing(world, act, monkeyp
     """A revocation that was answered stops acts on callers that were let in before it: 401, and nothing is changed."""
     api, issuer = world
     made, other = _manager(api), _manager(api)
-    revoke = ENDINGS["caller revoked"][0](made)
+    revoke = NARROWINGS["caller revoked"](made, "ads")
     answer = _late(
         api, lambda: api.with_key(made["key"]).call(*act(issuer, other)), lambda: api.ok(*revoke), monkeypatch
     )
@@ -93,12 +89,12 @@ def test_a_revoked_caller_s_request_that_waited_does_nothing(world, act, monkeyp
     }
 
 
-@pytest.mark.parametrize(("ending", "status"), ENDINGS.values(), ids=ENDINGS.keys())
-def test_whatever_was_taken_away_counts(world, ending, status, monkeypatch):
+@pytest.mark.parametrize(("narrowing", "status"), REFUSED.items())
+def test_whatever_was_taken_away_counts(world, narrowing, status, monkeypatch):
     """A key of several that ended, a scope and a list of processings count as the caller's revocation does."""
     api, _ = world
     made = _manager(api)
-    narrow = lambda: api.ok(*ending(made))  # noqa: E731
+    narrow = lambda: api.ok(*NARROWINGS[narrowing](made, "ads"))  # noqa: E731
     answer = _late(api, lambda: api.with_key(made["key"]).call("POST", "/v1/keys", NEW), narrow, monkeypatch)
     assert answer.status_code == status, answer.text
 
@@ -125,11 +121,11 @@ def test_who_waited_and_kept_its_rights_is_served(world, monkeypatch):
     assert (answer.status_code, answer.json()["created_by"]) == (201, made["id"])
 
 
-@pytest.mark.parametrize(("ending", "status"), ENDINGS.values(), ids=ENDINGS.keys())
-def test_who_waits_for_events_is_looked_at_again(world, ending, status, monkeypatch):
+@pytest.mark.parametrize(("narrowing", "status"), REFUSED.items())
+def test_who_waits_for_events_is_looked_at_again(world, narrowing, status, monkeypatch):
     """A call that waits tells nothing that its caller may not read any more when there is something to tell."""
     api, _ = world
-    for name in ("ads", "stats"):
+    for name in ("not-stats", "stats"):
         if api.call("GET", f"/v1/processings/{name}").status_code == 404:
             api.register(name, purpose="statistics")
     made = api.ok("POST", "/v1/keys", {"name": "reader", "scopes": ["consents:read", "audit:read"]})
@@ -146,14 +142,14 @@ def test_who_waits_for_events_is_looked_at_again(world, ending, status, monkeypa
         path = f"/v1/events?wait=20&after={place}"
         answer = threads.submit(api.with_key(made["key"]).call, "GET", path)
         assert waits.wait(HANG)
-        api.ok(*ending(made))
+        api.ok(*NARROWINGS[narrowing](made, "stats"))
         api.decide("alice", "stats")
-        mine = api.decide("alice", "ads")["id"]
+        mine = api.decide("alice", "not-stats")["id"]
         result = answer.result(HANG)
-    if ending is not ENDINGS["processings limited"][0]:
+    if narrowing != "processing taken away":
         assert (result.status_code, "events" in result.json()) == (status, False)
     else:
-        assert {each["data"]["processing"] for each in result.json()["events"]} == {"ads"}
+        assert {each["data"]["processing"] for each in result.json()["events"]} == {"not-stats"}
     after = f"/v1/events?limit=500&after={place}"  # until all is told: a transaction of another test may hold it back
     eventually(lambda: mine in {each["data"]["consent"] for each in api.ok("GET", after)["events"]})
 
