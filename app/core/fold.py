@@ -308,8 +308,9 @@ class Standing:
         The event that ended it comes first: a closure, a withdrawal, a later decision. Then, for a grant, come the
         invalidation of what it rests on, and rules 14 to 16 in their order.
         """
-        first = bisect_right(self._past, consent.rank, key=BY_RANK)
-        later = (self._past[place] for place in range(first, len(self._past)))
+        # No grant ends a consent that does not count yet, and there may be thousands of both.
+        past = self._past if counts(consent, self.processing, self.at) else self._ends_of_all
+        later = (past[place] for place in range(bisect_right(past, consent.rank, key=BY_RANK), len(past)))
         ended = next((each for each in later if ends(each, consent, self.processing, self.at, self._halves)), None)
         if ended is not None:
             return ENDED[ended.kind]
@@ -357,6 +358,11 @@ class Standing:
     @cached_property
     def _past(self) -> Sequence[ConsentEvent]:
         return [event for account in self.accounts for event in account.events]
+
+    @cached_property
+    def _ends_of_all(self) -> Sequence[ConsentEvent]:
+        """The refusals, withdrawals and closures, which end every consent before them."""
+        return [event for event in self._past if event.kind in ENDED and event.kind is not EventKind.GRANTED]
 
     @cached_property
     def _halves(self) -> frozenset[int]:
@@ -487,22 +493,18 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
 def _rows(events: Sequence[ConsentEvent], processing: Processing) -> Iterator[ConsentRow]:
     """Return the rows of the consents to one processing.
 
-    It copies no list for a row: a person may have thousands of events, each with one.
-
     Args:
         events: all that concern the processing, and all that state an age, ordered.
         processing: the register's entry.
 
     """
     of_person = accounts(events, processing.id, events[-1].collected_at)
-    halves = halves_of(of_person)
     own = [event for account in of_person for event in account.events]
+    ended = _ended(own, processing, halves_of(of_person))
     for index, consent in enumerate(own):
         if consent.kind not in CONSENTS:
             continue
-        later = (own[at] for at in range(index + 1, len(own)))
-        # Judged when each event was collected: a grant whose version was not yet in force then ended nothing.
-        ended = next((each for each in later if ends(each, consent, processing, each.collected_at, halves)), None)
+        end = ended.get(consent.order)
         yield ConsentRow(
             id=consent.id,
             processing=processing.id,
@@ -510,10 +512,29 @@ def _rows(events: Sequence[ConsentEvent], processing: Processing) -> Iterator[Co
             decision=consent.kind,
             collected_at=consent.collected_at,
             expires_at=consent.expires_at,
-            ended_by=ended.kind if ended is not None else None,
-            ended_at=ended.collected_at if ended is not None else None,
+            ended_by=end.kind if end is not None else None,
+            ended_at=end.collected_at if end is not None else None,
             counted_from=_counted_from(own, index) if consent.kind is EventKind.GRANTED else None,
         )
+
+
+def _ended(own: Sequence[ConsentEvent], processing: Processing, halves: frozenset[int]) -> dict[int, ConsentEvent]:
+    """Return the event that ended each consent that one did, by the consent's ledger order.
+
+    Each event is judged when it was collected: a grant whose version was not yet in force then ended nothing. Consents
+    of one kind and version, all halves or all whole, end together (`ends`), so that one of them is asked about: a
+    person may have thousands of consents that nothing ended.
+    """
+    ended: dict[int, ConsentEvent] = {}
+    standing: dict[tuple[EventKind, int | None, bool], list[ConsentEvent]] = {}
+    for event in own:
+        for alike in standing.values():
+            if alike and ends(event, alike[0], processing, event.collected_at, halves):
+                ended |= dict.fromkeys((each.order for each in alike), event)
+                alike.clear()
+        if event.kind in CONSENTS:
+            standing.setdefault((event.kind, event.version, event.order in halves), []).append(event)
+    return ended
 
 
 def _counted_from(own: Sequence[ConsentEvent], index: int) -> datetime | None:

@@ -14,7 +14,7 @@ from app.core.consent import AgeBand, AgeWeight, Collection, ConsentEvent, Event
 from app.core.evaluate import evaluate
 from app.core.fold import fold, project
 from app.core.period import PeriodPolicy
-from tests.core.builders import ADS, ALICE, asked, processing, utc
+from tests.core.builders import ADS, ALICE, asked, processing, utc, version
 
 AT = utc("2026-06-01")
 FEW, MANY = 100, 400
@@ -22,10 +22,14 @@ CHILD = AgeBand.UNDER_15
 SIDES = (GivenBy.SELF, GivenBy.PARENT)
 
 
-def entry(kind, number, processing=ADS, **collection):
-    """The entry of that number, one a minute."""
+REGISTERED = processing(version(), version(2, material=True, effective_from="2027-01-01"))
+"""Version 2 is not in force yet."""
+
+
+def entry(kind, number, processing=ADS, to=1, **collection):
+    """The entry of that number, one a minute, to a version."""
     at = utc("2026-01-01") + timedelta(minutes=number)
-    return ConsentEvent(UUID(int=number), kind, processing, at, number, 1, None, Collection(**collection))
+    return ConsentEvent(UUID(int=number), kind, processing, at, number, to, None, Collection(**collection))
 
 
 def age(number, band, **facts):
@@ -49,23 +53,28 @@ PEOPLE = {
     "closes again and again": lambda number: (
         entry(EventKind.GRANTED, number, age_band=CHILD) if number % 2 else entry(EventKind.CLOSED, number, None)
     ),
+    "consents ahead": lambda number: entry(EventKind.GRANTED, number, to=2),
+    "consents to now and to what comes": lambda number: entry(EventKind.GRANTED, number, to=1 + number % 2),
+    "consents ahead, of many ages": lambda number: (
+        entry(EventKind.GRANTED, number, to=2) if number % 2 else age(number, AgeBand.ADULT)
+    ),
     "consents to everything": lambda number: entry(EventKind.GRANTED, number, f"{ADS}-{number}" if number > 1 else ADS),
 }
 
 
 def judged(events):
     """A decision about the person."""
-    evaluate(asked(), processing(), {ALICE: events}, AT)
+    evaluate(asked(), REGISTERED, {ALICE: events}, AT)
 
 
 def projected(events):
     """The rows of all consents, as a write makes them."""
-    project(events, {each.processing: replace(processing(), id=each.processing) for each in events if each.processing})
+    project(events, {each.processing: replace(REGISTERED, id=each.processing) for each in events if each.processing})
 
 
 def listed(events):
     """The states of all consents, as a list shows them, and when they end."""
-    standing = fold(events, processing(), AT, PeriodPolicy())
+    standing = fold(events, REGISTERED, AT, PeriodPolicy())
     for each in events:
         if each.kind is EventKind.GRANTED and each.processing == ADS:
             assert standing.state_of(each) in State
