@@ -413,7 +413,7 @@ def ends(
 
     A closure, a refusal and a withdrawal end all before them. A grant ends a refusal, and a grant that counts already,
     unless it is itself superseded and the earlier one is not (law.md, "Latest decision"). Half of a joint consent does
-    not end a whole grant.
+    not end a whole grant. Of the consent nothing counts but its kind, its version and whether it is a half.
 
     Args:
         event: the later event.
