@@ -6,7 +6,7 @@ parental responsibility give it together, or in two acts, the second within thir
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain, takewhile
@@ -338,6 +338,11 @@ class Standing:
         if self.grant is None or self.state_of(self.grant.event) is not State.IN_FORCE:
             return frozenset()
         return covered(self.grant, self.processing)
+
+    @cached_property
+    def without_invalidations(self) -> "Standing":
+        """Where the person would stand if nothing had been invalidated."""
+        return replace(self, processing=replace(self.processing, invalidations=()))
 
     def has_permitted(self, consent: ConsentEvent) -> bool:
         """Return whether a grant permits, or permitted until time, the register or a later grant ended it."""

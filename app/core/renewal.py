@@ -7,7 +7,7 @@ here decides whether an analysis is permitted: a flag only reports what `app.cor
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
@@ -114,7 +114,7 @@ def examine(consent: ConsentEvent, standing: Standing, stage: int, renewal: Rene
     state = standing.state_of(consent)
     status = processing.status_at(at)
     if state is State.INVALIDATED or status is Status.RETIRED:
-        without = replace(standing, processing=replace(processing, invalidations=()))
+        without = standing.without_invalidations
         stood = without.state_of(consent)
         stands = stood in {State.PENDING, State.IN_FORCE}
         kind = _AT_RETIREMENT.get(stood) if stands or is_lost(consent, without, without) else None

@@ -6,6 +6,7 @@ One person who presses a button again and again must not make the others wait. C
 import sys
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import product
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,8 @@ from app.core.consent import AgeBand, AgeWeight, Collection, ConsentEvent, Event
 from app.core.evaluate import evaluate
 from app.core.fold import fold, project
 from app.core.period import PeriodPolicy
+from app.core.processing import Invalidation, Status, StatusChange
+from app.core.renewal import NEVER_FLAGGED, Renewal, examine
 from tests.core.builders import ADS, ALICE, asked, processing, utc, version
 
 AT = utc("2026-06-01")
@@ -81,6 +84,15 @@ def listed(events):
             assert standing.expiry_of(each) > each.collected_at
 
 
+def swept(events):
+    """What the sweep finds of all consents when they are over: a year later, or once the processing is retired."""
+    over = replace(REGISTERED, invalidations=(Invalidation(AT, 1),), status_changes=(StatusChange(AT, Status.RETIRED),))
+    later, retired = fold(events, REGISTERED, utc("2027-06-01"), PeriodPolicy()), fold(events, over, AT, PeriodPolicy())
+    for standing, each in product((later, retired), events):
+        if each.kind is EventKind.GRANTED and each.processing == ADS:
+            assert examine(each, standing, NEVER_FLAGGED, Renewal(PeriodPolicy())).stage is not None
+
+
 def calls(work, events):
     """How many calls of the interpreter some work takes."""
     count = 0
@@ -103,7 +115,7 @@ def is_in_proportion(work, person):
     return calls(work, many) <= 6 * calls(work, few)
 
 
-@pytest.mark.parametrize("work", [judged, projected, listed])
+@pytest.mark.parametrize("work", [judged, projected, listed, swept])
 @pytest.mark.parametrize("person", PEOPLE.values(), ids=PEOPLE)
 def test_what_a_person_says_often_costs_in_proportion(person, work):
     """Four times as many entries do not take sixteen times the work, whoever gives them and whatever is asked."""
