@@ -1,4 +1,4 @@
-"""The suite's PostgreSQL: started once by the process that was called, shared by the workers, stopped at the end.
+"""The suite's PostgreSQL: the oldest supported, started once by the process that was called, shared by the workers.
 
 SCEAU_TEST_DATABASE_URL (an administrator's DSN) uses another server instead. The tests of the rules need none, and no
 application: what the others need is imported when it is needed.
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from app.db.embedded.server import EmbeddedServer
-from tests.support.clusters import FASTER, IN_MEMORY, PLACE
+from tests.support.clusters import IN_MEMORY, PLACE, oldest_server
 from tests.support.databases import ADDRESS, drop_template, make_template, new_database
 from tests.support.properties import load_profile
 
@@ -56,7 +56,7 @@ def pytest_configure(config):
     place = config.stash[_PLACE] = _place(config)
     os.environ[PLACE] = str(place)
     if ADDRESS not in os.environ:
-        server = config.stash[_SERVER] = EmbeddedServer(place / "postgres", settings=FASTER)
+        server = config.stash[_SERVER] = oldest_server(place / "postgres")
         server.start()
         os.environ[ADDRESS] = server.url(role="postgres", database="postgres")
     make_template()

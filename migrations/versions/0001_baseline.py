@@ -343,9 +343,9 @@ DECLARE
 BEGIN
     -- Who holds something back, or signs another schedule, waits for this to end, and this for them.
     PERFORM pg_advisory_xact_lock_shared(hashtext('sceau retention'));
-    SELECT max(page.subject_ref) INTO last FROM (
+    SELECT page.subject_ref INTO last FROM (
         SELECT subject_ref FROM subject WHERE subject_ref > after ORDER BY subject_ref LIMIT most
-    ) AS page;
+    ) AS page ORDER BY page.subject_ref DESC LIMIT 1;
     CREATE TEMPORARY TABLE IF NOT EXISTS retained (subject_ref bytea PRIMARY KEY, kind text, period interval)
         ON COMMIT DROP;
     INSERT INTO retained

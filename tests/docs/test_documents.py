@@ -10,7 +10,8 @@ from app.core.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-TOP = {path.name for path in ROOT.iterdir()}
+TOP = {path.name for path in ROOT.iterdir()} - {"build"}
+"""What the checkout holds at its top; what is made in `build` comes and goes."""
 
 
 def paths_in(text):

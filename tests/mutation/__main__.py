@@ -19,7 +19,6 @@ from pathlib import Path
 
 from coverage import CoverageData
 
-from app.db.embedded.server import EmbeddedServer
 from tests.mutation.mutants import (
     CORE,
     LEDGER,
@@ -33,7 +32,7 @@ from tests.mutation.mutants import (
     statement_lines,
 )
 from tests.mutation.trial import golden_failures
-from tests.support.clusters import FASTER
+from tests.support.clusters import oldest_server
 from tests.support.databases import ADDRESS
 
 SECONDS = 900
@@ -65,7 +64,7 @@ def main(modules: list[str]) -> int:
     total: Counter[str] = Counter()
     with (
         tempfile.TemporaryDirectory(prefix="sceau-mutants-") as place,
-        EmbeddedServer(Path(place) / "postgres", settings=FASTER) as server,
+        oldest_server(Path(place) / "postgres") as server,
     ):
         os.environ[ADDRESS] = server.url(role="postgres", database="postgres")
         for module in modules or CORE:

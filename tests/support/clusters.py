@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from app.db.embedded.binaries import find_binaries
 from app.db.embedded.cluster import APP_ROLE, OWNER_ROLE
 from app.db.embedded.server import EmbeddedServer
 from app.db.migrate import migrate
@@ -20,6 +21,19 @@ IN_MEMORY: Final = Path("/dev/shm")
 """Where that directory is made if there is room."""
 FASTER: Final[Mapping[str, str]] = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 """What a cluster gives up that outlives no power cut; what is committed outlives kill -9 all the same."""
+
+
+def programs_of(version: int) -> Path:
+    """The programs of PostgreSQL 16 or 18, both of which the wheel brings."""
+    return find_binaries().parent.parent / {16: "pginstall", 18: "pginstall18"}[version] / "bin"
+
+
+def oldest_server(data: Path) -> EmbeddedServer:
+    """A server of the oldest PostgreSQL that Sceau runs on: what it takes, later ones take.
+
+    Tests that start servers of their own start the newest.
+    """
+    return EmbeddedServer(data, binaries=programs_of(16), settings=FASTER)
 
 
 def copy_cluster(data: Path) -> None:

@@ -8,12 +8,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from app.db.embedded.binaries import find_binaries
 from bench.stale.pooler import Pooler
 from tests.e2e.debian import provide_servers
 from tests.faults.service import Server, Service, eventually
 from tests.faults.words import ADS, FILTER, agree, decision, question, recovers, withdrawal
 from tests.support.api import subject
+from tests.support.clusters import programs_of
 
 ONE = "/access/v1/evaluation"
 VERSIONS = (16, 17, 18)
@@ -28,10 +28,8 @@ ROLE_SETTINGS = {
 
 def binaries_of(version: int) -> Path:
     """The programs of a PostgreSQL: of the wheel that brings 16 and 18, or of Debian's package."""
-    wheel = find_binaries().parent.parent
-    folders = {16: wheel / "pginstall" / "bin", 18: wheel / "pginstall18" / "bin"}
-    if version in folders:
-        return folders[version]
+    if version in {16, 18}:
+        return programs_of(version)
     programs = Path("/usr/lib/postgresql/17/bin")
     provide_servers({"postgresql-17": str(programs / "postgres")}, "PostgreSQL 17")
     return programs
