@@ -55,6 +55,25 @@ def test_a_grant_ahead_of_its_version_ends_nothing_yet():
     assert ends([GRANT, granted("2026-05-01", 2, version=2)], register) == [EventKind.GRANTED, None]
 
 
+TWO = {**ONE, "other": replace(processing(), id="other")}
+
+
+def test_what_is_said_of_every_processing_ends_the_consents_to_each():
+    """A withdrawal that names no processing ends the consents to all, and one that names one those to it."""
+    consents = [granted("2026-03-10", 1), granted("2026-03-11", 2, processing="other")]
+    everything, other = (event(EventKind.WITHDRAWN, "2026-03-12", 3, processing=each) for each in (None, "other"))
+    assert ends([*consents, everything], TWO) == [EventKind.WITHDRAWN, EventKind.WITHDRAWN]
+    assert ends([*consents, other], TWO) == [None, EventKind.WITHDRAWN]
+
+
+@pytest.mark.parametrize(("age", "end"), [(AgeBand.UNDER_15, None), (AgeBand.ADULT, EventKind.GRANTED)])
+def test_an_age_stated_with_another_consent_counts(age, end):
+    """What a child says alone ends no joint consent, whichever processing their age was stated with."""
+    joint, alone = granted("2026-03-10", 1, given_by=GivenBy.BOTH), granted("2026-04-20", 3)
+    stated = granted("2026-03-11", 2, processing="other", given_by=GivenBy.BOTH, age_band=age)
+    assert ends([joint, stated, alone], TWO) == [end, None, None]
+
+
 STATE_OF = {"withdrawn": State.WITHDRAWN, "closed": State.CLOSED, "granted": State.REPLACED, "refused": State.REPLACED}
 
 
@@ -130,8 +149,7 @@ def test_what_was_a_half_when_the_account_was_closed_ended_nothing():
     ]
     elsewhere = event(EventKind.REFUSED, "2026-03-09", 6, processing="other")
     events = [*late, first, second, elsewhere, closed]
-    register = {ADS: processing(), "other": replace(processing(), id="other")}
-    rows = {row.id: row.ended_by for row in project(events, register)}
+    rows = {row.id: row.ended_by for row in project(events, TWO)}
     ended = [rows[each.id] for each in events[:4]]
     assert ended == [EventKind.GRANTED, EventKind.GRANTED, EventKind.CLOSED, EventKind.CLOSED]
     states = [fold(events, ONE[ADS], closed.collected_at, DEFAULT_POLICY).state_of(each) for each in events[:4]]
